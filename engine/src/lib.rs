@@ -1,0 +1,1 @@
+//! Proxmox VE firewall configuration in, nftables ruleset and explanation out.
