@@ -96,6 +96,8 @@ pub struct MatchRule {
     pub components: Vec<Component>,
     /// `-log`; `None` for `nolog` or absent.
     pub log: Option<LogLevel>,
+    /// Preferred spelling of the macro that gave the components.
+    pub macro_name: Option<&'static str>,
 }
 
 /// What a rule asks of family and transport; a macro has one or more.

@@ -3,11 +3,15 @@
 //! Words and meaning are those of nft(8). Two things cannot be written on purpose: an anonymous set (the kernel's
 //! cost is quadratic in their number) and an object without an [`Origin`].
 
+pub mod build;
 pub mod field;
 pub mod set;
 pub mod statement;
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
 
 use crate::span::Span;
 pub use field::{DataType, Field};
@@ -138,6 +142,15 @@ pub struct Rule {
 /// Hash of scope, canonical text and ordinal among identical rules; rules that came from one line share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(pub u64);
+
+impl RuleId {
+    /// The id of the `ordinal`-th rule of this text in this scope: its neighbours do not matter.
+    pub fn of(scope: &str, canonical: &str, ordinal: u32) -> RuleId {
+        let mut hasher = SipHasher13::new();
+        (scope, canonical, ordinal).hash(&mut hasher);
+        RuleId(hasher.finish())
+    }
+}
 
 impl std::fmt::Display for RuleId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
