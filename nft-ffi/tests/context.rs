@@ -141,12 +141,15 @@ fn several_errors_at_once_with_their_places() {
                       add rule inet demo absent accept\n\
                       add rule inet demo guest drop\n\
                       \n\
-                      add element inet demo nowhere { 1 }\n";
+                      add rule inet demo gone drop\n";
+        let names = "add element inet demo nowhere { 1 }\n\
+                     add rule inet demo guest accept\n\
+                     add rule inet demo guest ip saddr @nowhere accept\n";
         let grammar = "add rule inet demo guest tcp dport 22 acept\n\
                        add rule inet demo guest accept\n\
                        add rule inet demo guest ip saddr 10.0.0.0/33 drop\n\
                        add rule inet demo guest tcp dport 70000 drop\n";
-        for (script, lines) in [(kernel, &[2, 5][..]), (grammar, &[1, 3, 4])] {
+        for (script, lines) in [(kernel, &[2, 5][..]), (names, &[1, 3]), (grammar, &[1, 3, 4])] {
             let dry = refused_by_check(nft, script);
             let wet = refused_by_commit(nft, script);
             assert_eq!(dry, wet);
@@ -178,7 +181,7 @@ fn a_script_of_20_000_lines() {
         let rules = ruleset(nft).matches("counter").count();
         assert_eq!(rules, 19_998);
         let end = "add rule inet big absent accept\n";
-        assert_eq!(positions(&refused_by_commit(nft, &(script + end))), [(20_001, 18, 23)]);
+        assert_eq!(positions(&refused_by_commit(nft, &(script + end))), [(20_001, 19, 24)]);
         assert_eq!(ruleset(nft).matches("counter").count(), rules);
     });
 }
@@ -198,7 +201,7 @@ fn a_refused_transaction_leaves_the_old_ruleset_whole() {
         commit(nft, DEMO);
         let before = ruleset(nft);
         let script = format!("delete table inet demo\n{DEMO}add rule inet demo absent accept\n");
-        assert_eq!(positions(&refused_by_commit(nft, &script)), [(8, 19, 24)]);
+        assert_eq!(positions(&refused_by_commit(nft, &script)), [(8, 20, 25)]);
         assert_eq!(ruleset(nft), before);
         // Refused by the kernel itself, at the very end: the chain is in use.
         let rejected = refused_by_commit(nft, "add table inet other\ndelete chain inet demo guest\n");
