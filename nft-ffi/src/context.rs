@@ -62,9 +62,12 @@ impl Nft {
         // Where libnftables is refused a socket it ends the process; we prefer to hear of it.
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkNetFilter)
             .map_err(|errno| NewError::Netlink(errno.into()))?;
-        let _library = lock();
-        // SAFETY: takes no pointer; `_library` keeps a second first call away.
-        let ctx = unsafe { sys::nft_ctx_new(sys::NFT_CTX_DEFAULT) };
+        let ctx = {
+            // Let go at once: a context that fails below is dropped, which takes the lock again.
+            let _library = lock();
+            // SAFETY: takes no pointer; `_library` keeps a second first call away.
+            unsafe { sys::nft_ctx_new(sys::NFT_CTX_DEFAULT) }
+        };
         let nft = Nft { ctx: NonNull::new(ctx).ok_or(NewError::NoContext)? };
         nft.buffer()
     }
@@ -211,7 +214,7 @@ impl Nft {
     fn take_errors(&mut self) -> String {
         // SAFETY: `ctx` is ours until `drop`.
         let buffer = unsafe { sys::nft_ctx_get_error_buffer(self.ctx.as_ptr()) };
-        // SAFETY: as above.
+        // SAFETY: a NUL-terminated text of the context, copied before the next call can end its life.
         let text = unsafe { CStr::from_ptr(buffer) };
         text.to_string_lossy().into_owned()
     }

@@ -57,6 +57,8 @@ pub enum CommitError {
     ///
     /// One exception: an error that has no position and begins with `netlink:` may stand for an *answer* that was
     /// lost on the way (`No buffer space available`). Who meets it lists the ruleset before believing either.
+    /// `Message too long` is no such case: without `CAP_NET_ADMIN` in the first user namespace a transaction may not
+    /// exceed `net.core.wmem_max`.
     #[error("commit was refused")]
     Rejected(#[source] Rejected),
 }
@@ -125,7 +127,8 @@ impl From<Failure> for CommitError {
 /// A script that libnftables or the kernel refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// Each error in the order of libnftables' report, which stops after ten *syntax* errors.
+    /// Each error in the order of libnftables' report. It stops after ten *syntax* errors, and the kernel is asked only
+    /// when libnftables itself has found no error.
     pub errors: Vec<NftError>,
     /// The whole report, with source lines and carets; the script goes by the name `script`.
     pub stderr: String,

@@ -1,15 +1,19 @@
 //! A JSON listing becomes typed heads (family, table, name, handle, comment) with the rest left as JSON.
 //!
-//! Expressions stay [`Value`]s. The types of the crate `nftables` (0.6.3, MIT or Apache-2.0) were tried on a listing
-//! of 81 objects and do not carry one of this size:
+//! Expressions stay [`Value`]s. The types of the crate `nftables` (0.6.3, MIT or Apache-2.0) were tried on a listing of
+//! 81 objects, and do not do for bridge rulesets:
 //!
-//! - it does not read verdict maps (`map` can't be `verdict`), sets of type `integer` or `ether_type` (or any other
-//!   outside seven), nor `meta ibrname` and `meta obrname` (it knows them as `ibridgename`, which libnftables does
-//!   not): three kinds of statement and object that every bridge ruleset has;
-//! - it loses the statements inside `update @set { … limit rate … }` while reading;
-//! - what it writes of `notrack` (`"notrack"`) and of verdicts in an anonymous verdict map (`"drop"`) is refused by
-//!   libnftables 1.0.6, which wants `{"notrack": null}` and `{"drop": null}`;
-//! - one unknown object fails the whole listing, and the error does not name it ("data did not match any variant").
+//! - it does not read verdict maps with elements, nor sets of a type outside seven (`integer`, which is what
+//!   `typeof @th,64,128` lists as, or `ether_type`), nor `meta ibrname` and `meta obrname` (it has `ibridgename`, which
+//!   libnftables refuses);
+//! - reading `update @set { ip saddr limit rate … }` it loses the limit without a word;
+//! - it writes `notrack` as `"notrack"` and the verdicts of an anonymous verdict map as `"drop"`; libnftables 1.0.6
+//!   refuses both and wants `{"notrack": null}` and `{"drop": null}`;
+//! - one unreadable object fails the whole listing with an error that does not name it ("data did not match any
+//!   variant of untagged enum").
+//!
+//! All else of that listing it read and wrote back equal, but for `null` fields added to `exthdr`: `ct state`, `ct mark set … map @m`, `ether saddr`,
+//! concatenations with intervals, inet `reject`, `log`, `limit`, counters, comments, `ct helper set`, raw payloads.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
