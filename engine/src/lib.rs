@@ -6,6 +6,7 @@
 pub mod diagnostic;
 pub mod inputs;
 pub mod model;
+pub mod plan;
 pub mod resolve;
 pub mod ruleset;
 pub mod span;
