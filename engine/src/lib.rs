@@ -6,6 +6,8 @@
 pub mod diagnostic;
 pub mod inputs;
 pub mod model;
+pub mod render;
 pub mod ruleset;
 pub mod span;
 pub mod tables;
+pub mod transaction;
