@@ -5,6 +5,7 @@
 
 pub mod diagnostic;
 pub mod inputs;
+pub mod lift;
 pub mod model;
 pub mod render;
 pub mod ruleset;

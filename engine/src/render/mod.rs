@@ -9,9 +9,9 @@ mod text;
 mod value;
 
 use crate::ruleset::{Origin, Ruleset};
-pub(crate) use names::{Symbol, numbers_of, symbols};
-pub(crate) use text::tables;
-pub(crate) use value::{mask_of, prefix_len};
+pub(crate) use names::{numbers_of, symbols};
+pub(crate) use text::{element_text, rule_text, tables};
+pub(crate) use value::mask_of;
 
 pub use json::json;
 

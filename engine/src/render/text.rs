@@ -20,6 +20,20 @@ pub(crate) fn tables(out: &mut Lines, ruleset: &Ruleset) {
     }
 }
 
+/// A rule in one line.
+pub(crate) fn rule_text(rule: &Rule) -> String {
+    let mut out = String::new();
+    push_rule(&mut out, rule);
+    out
+}
+
+/// An element of a set with this key.
+pub(crate) fn element_text(key: &[DataType], element: &Element) -> String {
+    let mut out = String::new();
+    push_element(&mut out, key, element);
+    out
+}
+
 fn push_table(out: &mut Lines, table: &Table) {
     out.line(&["table ", table.family.as_str(), " ", &table.name, " {"], None);
     for helper in &table.helpers {
@@ -65,7 +79,9 @@ fn push_set(out: &mut Lines, set: &Set) {
     if !set.elements.is_empty() {
         out.line(&["\t\telements = {"], origin);
         for element in &set.elements {
+            out.text.push_str("\t\t\t");
             push_element(&mut out.text, &set.key, element);
+            out.text.push(',');
             out.end(Some(element.origin));
         }
         out.line(&["\t\t}"], origin);
@@ -99,7 +115,6 @@ fn has_integer(key: &[DataType]) -> bool {
 }
 
 fn push_element(out: &mut String, key: &[DataType], element: &Element) {
-    out.push_str("\t\t\t");
     for (idx, (value, data_type)) in element.key.iter().zip(key).enumerate() {
         if idx > 0 {
             out.push_str(" . ");
@@ -117,7 +132,6 @@ fn push_element(out: &mut String, key: &[DataType], element: &Element) {
             push_number(out, DataType::Mark, u128::from(*mark));
         }
     }
-    out.push(',');
 }
 
 fn push_chain(out: &mut Lines, chain: &Chain) {
@@ -130,6 +144,7 @@ fn push_chain(out: &mut Lines, chain: &Chain) {
         out.line(&parts, origin);
     }
     for rule in &chain.rules {
+        out.text.push_str("\t\t");
         push_rule(&mut out.text, rule);
         out.end(Some(rule.origin));
     }
@@ -137,7 +152,6 @@ fn push_chain(out: &mut Lines, chain: &Chain) {
 }
 
 fn push_rule(out: &mut String, rule: &Rule) {
-    out.push_str("\t\t");
     for statement in &rule.statements {
         push_statement(out, statement);
         out.push(' ');

@@ -5,12 +5,13 @@ use engine::model::options::RateUnit;
 use engine::model::port::PortProtocol;
 use engine::ruleset::field::{Side, ct_state};
 use engine::ruleset::{
-    Chain, DataType, ElementData, Field, HelperObject, Hook, Limit, Op, RejectWith, Ruleset, Set, SetKind, Statement,
-    Table, TableFamily, Verdict,
+    Chain, DataType, ElementData, Field, HelperObject, Hook, Limit, Op, RejectWith, Ruleset, Set, SetKind,
+    Statement, Table, TableFamily, Verdict,
 };
 
 use super::{
-    ORIGIN, accept, chain, drop, element, entry, eq, lookup, masked, n, name, ne, per_second, range, set, v4, v6, vmap,
+    ORIGIN, accept, chain, drop, element, entry, eq, lookup, masked, n, name, ne, per_second, range, set, v4,
+    v6, vmap,
 };
 
 const TCP_DPORT: Field = Field::Port(PortProtocol::Tcp, Side::Dest);
@@ -123,8 +124,12 @@ fn maps() -> Vec<Set> {
         entry([name("tap100i3")], to(Verdict::Drop)),
         entry([name("tap100i4")], to(Verdict::Return)),
     ];
-    let by_net = vec![entry([range(v4("10.0.0.0"), v4("10.255.255.255")), range(22, 25)], to(Verdict::Accept))];
-    let marks = vec![entry([name("tap100i0")], ElementData::Mark(0x10)), entry([name("veth1")], ElementData::Mark(7))];
+    let by_net =
+        vec![entry([range(v4("10.0.0.0"), v4("10.255.255.255")), range(22, 25)], to(Verdict::Accept))];
+    let marks = vec![
+        entry([name("tap100i0")], ElementData::Mark(0x10)),
+        entry([name("veth1")], ElementData::Mark(7)),
+    ];
     let net_key = [DataType::Ipv4Addr, DataType::InetService];
     vec![
         with(set("guests", &[DataType::Ifname], SetKind::VerdictMap), false, by_name),
@@ -215,7 +220,10 @@ fn addresses() -> Vec<Vec<Statement>> {
         vec![eq(Field::IpDaddr, range(v4("10.0.0.1"), v4("10.0.0.3"))), accept()],
         vec![eq(Field::IpDaddr, n(v4("255.255.255.255"))), accept()],
         vec![masked(Field::IpSaddr, 0xff, Op::Eq, 1), accept()],
-        vec![eq(Field::Ip6Saddr, range(v6("fe80::"), v6("febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"))), accept()],
+        vec![
+            eq(Field::Ip6Saddr, range(v6("fe80::"), v6("febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"))),
+            accept(),
+        ],
         vec![eq(Field::Ip6Daddr, range(v6("ff02::1:ff00:0"), v6("ff02::1:ffff:ffff"))), accept()],
         vec![ne(Field::Ip6Daddr, n(v6("::ffff:10.0.0.1"))), accept()],
         vec![masked(Field::Ip6Daddr, 0xffff, Op::Eq, 1), accept()],
@@ -259,7 +267,10 @@ fn actions() -> Vec<Vec<Statement>> {
     vec![
         vec![meter("syn6", Field::Ip6Saddr, Some(64), per_second(200, 1000)), drop()],
         vec![meter("syn6", Field::Ip6Saddr, None, per_second(200, 5)), drop()],
-        vec![meter("syn4", Field::IpSaddr, Some(24), Limit { rate: 3, unit: RateUnit::Day, burst: 1 }), drop()],
+        vec![
+            meter("syn4", Field::IpSaddr, Some(24), Limit { rate: 3, unit: RateUnit::Day, burst: 1 }),
+            drop(),
+        ],
         vec![meter("syn4", Field::IpSaddr, None, Limit { rate: 3, unit: RateUnit::Hour, burst: 9 }), drop()],
         vec![
             Statement::Limit { limit: per_second(1, 5), over: false },
@@ -361,7 +372,7 @@ fn bridge_module_chains() -> Vec<Chain> {
         vec![Statement::Notrack],
     ];
     vec![
-        chain("reject", Some((Hook::Prerouting, -100)), 0xb00, rejects),
-        chain("meta", Some((Hook::Prerouting, -150)), 0xc00, metas),
+        chain("rejects", Some((Hook::Prerouting, -100)), 0xb00, rejects),
+        chain("metas", Some((Hook::Prerouting, -150)), 0xc00, metas),
     ]
 }

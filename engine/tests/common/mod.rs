@@ -5,15 +5,20 @@ pub(crate) mod nft;
 
 use engine::model::options::RateUnit;
 use engine::ruleset::{
-    Base, Chain, Compare, DataType, Element, ElementData, Field, Hook, Limit, Op, Origin, Rule, RuleId, Set, SetKind,
-    Statement, Value, Verdict,
+    Base, Chain, Compare, DataType, Element, ElementData, Field, Hook, Limit, Op, Origin, Rule, RuleId, Set,
+    SetKind, Statement, Value, Verdict,
 };
 
 /// Origin of everything here.
 pub(crate) const ORIGIN: Origin = Origin::Skeleton("kernel");
 
 /// A chain whose rules have one element of `rules` each; ids count up from `first_id`.
-pub(crate) fn chain(name: &str, base: Option<(Hook, i32)>, first_id: u64, rules: Vec<Vec<Statement>>) -> Chain {
+pub(crate) fn chain(
+    name: &str,
+    base: Option<(Hook, i32)>,
+    first_id: u64,
+    rules: Vec<Vec<Statement>>,
+) -> Chain {
     let rules = (first_id..)
         .zip(rules)
         .map(|(id, statements)| Rule { id: RuleId(id), statements, origin: ORIGIN })

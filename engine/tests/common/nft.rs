@@ -1,4 +1,5 @@
-//! Runs the installed `nft` in a network namespace that exists for one call only.
+//! Runs `nft` in a network namespace that exists for one call only: the installed one, or the one that the environment
+//! variable `NFT` names.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,8 +9,9 @@ use std::process::{Command, Stdio};
 /// Panics with the messages of nft if it refuses, or if there can be no namespace: a test that cannot ask the kernel
 /// has not passed.
 pub(crate) fn load_and_list(input: &str, input_is_json: bool) -> (serde_json::Value, String) {
-    let load = if input_is_json { "nft -j -f -" } else { "nft -f -" };
-    let script = format!("{load} && nft -j list ruleset && nft list ruleset");
+    let nft = std::env::var("NFT").unwrap_or_else(|_| "nft".to_owned());
+    let load = format!("{nft} {} -f -", if input_is_json { "-j" } else { "" });
+    let script = format!("{load} && {nft} -j list ruleset && {nft} list ruleset");
     let mut child = Command::new("unshare")
         .args(["--net", "--", "sh", "-c", &script])
         .stdin(Stdio::piped())
