@@ -146,6 +146,81 @@ pub enum DataType {
     Integer128,
 }
 
+impl DataType {
+    /// The word behind `type`; integers have none (`typeof` a field instead).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DataType::Ifname => "ifname",
+            DataType::Ipv4Addr => "ipv4_addr",
+            DataType::Ipv6Addr => "ipv6_addr",
+            DataType::EtherAddr => "ether_addr",
+            DataType::EtherType => "ether_type",
+            DataType::InetService => "inet_service",
+            DataType::InetProto => "inet_proto",
+            DataType::Nfproto => "nf_proto",
+            DataType::Mark => "mark",
+            DataType::IcmpType => "icmp_type",
+            DataType::Icmpv6Type => "icmpv6_type",
+            DataType::CtState => "ct_state",
+            DataType::TcpFlag => "tcp_flag",
+            DataType::FibAddrType => "fib_addrtype",
+            DataType::Integer8
+            | DataType::Integer12
+            | DataType::Integer13
+            | DataType::Integer16
+            | DataType::Integer128 => "integer",
+        }
+    }
+
+    /// Bits of a value.
+    pub fn bits(self) -> u8 {
+        match self {
+            DataType::Ifname | DataType::Ipv6Addr | DataType::Integer128 => 128,
+            DataType::EtherAddr => 48,
+            DataType::Ipv4Addr | DataType::Mark | DataType::CtState | DataType::FibAddrType => 32,
+            DataType::EtherType | DataType::InetService | DataType::Integer16 => 16,
+            DataType::Integer13 => 13,
+            DataType::Integer12 => 12,
+            DataType::InetProto
+            | DataType::Nfproto
+            | DataType::IcmpType
+            | DataType::Icmpv6Type
+            | DataType::TcpFlag
+            | DataType::Integer8 => 8,
+        }
+    }
+
+    /// Whether nft(8) calls it `integer`, a type that has no fixed width.
+    pub fn is_integer(self) -> bool {
+        self.as_str() == "integer"
+    }
+
+    /// A field of this type, for `typeof`.
+    pub fn typical_field(self) -> Field {
+        match self {
+            DataType::Ifname => Field::Iifname,
+            DataType::Ipv4Addr => Field::IpSaddr,
+            DataType::Ipv6Addr => Field::Ip6Saddr,
+            DataType::EtherAddr => Field::EtherSaddr,
+            DataType::EtherType => Field::EtherType,
+            DataType::InetService => Field::Port(PortProtocol::Tcp, Side::Dest),
+            DataType::InetProto => Field::L4proto,
+            DataType::Nfproto => Field::Nfproto,
+            DataType::Mark => Field::Mark,
+            DataType::IcmpType => Field::IcmpType,
+            DataType::Icmpv6Type => Field::Icmpv6Type,
+            DataType::CtState => Field::CtState,
+            DataType::TcpFlag => Field::TcpFlags,
+            DataType::FibAddrType => Field::FibSaddrType,
+            DataType::Integer8 => Field::Ip6Hoplimit,
+            DataType::Integer12 => Field::VlanId,
+            DataType::Integer13 => Field::FragOff,
+            DataType::Integer16 => Field::Ip6Length,
+            DataType::Integer128 => Field::NdTarget,
+        }
+    }
+}
+
 /// Bits of `ct state` (nft(8), conntrack types).
 pub mod ct_state {
     /// Neither tracked nor untracked, or refused by tracking.
