@@ -7,5 +7,6 @@ pub mod diagnostic;
 pub mod inputs;
 pub mod model;
 pub mod ruleset;
+pub mod simulate;
 pub mod span;
 pub mod tables;
