@@ -13,6 +13,7 @@ pub mod plan;
 pub mod render;
 pub mod resolve;
 pub mod ruleset;
+pub mod simulate;
 pub mod span;
 pub mod tables;
 pub mod transaction;
