@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod field;
+pub mod implied;
 pub mod set;
 pub mod statement;
 
