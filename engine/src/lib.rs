@@ -1,1 +1,19 @@
 //! Proxmox VE firewall configuration in, nftables ruleset and explanation out.
+//!
+//! Modules in reading order: what comes in (`inputs`, `span`), what it means (`model`, `tables`), its names
+//! looked up (`resolve`), what the kernel shall hold (`plan`, `ruleset`), and what leaves (`render`,
+//! `transaction`, `lift`). `diagnostic` is what every stage may say.
+#![forbid(unsafe_code)]
+
+pub mod diagnostic;
+pub mod inputs;
+pub mod lift;
+pub mod model;
+pub mod plan;
+pub mod render;
+pub mod resolve;
+pub mod ruleset;
+pub mod simulate;
+pub mod span;
+pub mod tables;
+pub mod transaction;

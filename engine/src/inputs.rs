@@ -1,0 +1,136 @@
+//! All that a compilation may know: files, facts about the host, settings. Gathered outside, once.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::model::address::{Cidr, Mac};
+
+/// Everything [`crate::compile`] reads.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// The files, by the path that a node sees.
+    pub files: Files,
+    /// The last error-free version of a scope's file; only read where `strict` is on.
+    pub last_good: Files,
+    /// What the host looks like.
+    pub facts: HostFacts,
+    /// What the caller asks for.
+    pub settings: Settings,
+}
+
+/// Files by absolute path, for example `/etc/pve/firewall/cluster.fw`. A path that is not there is absent.
+pub type Files = BTreeMap<String, FileContent>;
+
+/// What reading a file gave.
+#[derive(Debug, Clone)]
+pub enum FileContent {
+    /// Its bytes; any bytes.
+    Bytes(Arc<[u8]>),
+    /// It exists but could not be read; the text says why.
+    Unreadable(String),
+}
+
+impl FileContent {
+    /// The content of a string.
+    pub fn text(text: &str) -> FileContent {
+        FileContent::Bytes(Arc::from(text.as_bytes()))
+    }
+}
+
+/// What the kernel and the resolver say about this host.
+#[derive(Debug, Clone, Default)]
+pub struct HostFacts {
+    /// Node name: the kernel host name up to the first dot.
+    pub node: String,
+    /// Network interfaces, in the kernel's order.
+    pub links: Vec<Link>,
+    /// Addresses that names resolve to: the node's own name and the names in `corosync.conf`.
+    pub resolved: BTreeMap<String, Vec<IpAddr>>,
+    /// Unix time in seconds, for a timed `enable`.
+    pub now_s: u64,
+    /// `net.bridge.bridge-nf-call-iptables` or `-ip6tables` is 1 and could not be reset to 0.
+    pub bridge_nf_stuck: bool,
+    /// The networks of the kernel's routing tables that are directly connected, defaults left out.
+    pub connected: Vec<Cidr>,
+}
+
+impl HostFacts {
+    /// The interface of this name or alternative name.
+    pub fn link(&self, name: &str) -> Option<&Link> {
+        self.links.iter().find(|l| l.name == name || l.altnames.iter().any(|a| a == name))
+    }
+}
+
+/// One network interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Kernel name, at most 15 bytes.
+    pub name: String,
+    /// Alternative names (`ip link property`).
+    pub altnames: Vec<String>,
+    /// What it is.
+    pub kind: LinkKind,
+    /// Hardware address.
+    pub mac: Option<Mac>,
+    /// The bridge or bond it is a port of.
+    pub master: Option<String>,
+    /// The interface below it (VLAN sub-interface).
+    pub parent: Option<String>,
+    /// Administratively up.
+    pub up: bool,
+    /// Addresses with their prefix.
+    pub addresses: Vec<Cidr>,
+}
+
+/// Kinds of interfaces that matter to a plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LinkKind {
+    /// A Linux bridge.
+    Bridge {
+        /// `vlan_filtering` is on.
+        vlan_aware: bool,
+    },
+    /// A VLAN sub-interface.
+    Vlan,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+/// What the caller or the node's settings file asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How REJECT towards a guest is answered; `None`: as the node's settings file says, else the default.
+    pub reject_mode: Option<RejectMode>,
+    /// Mark bit of packets that passed the host's inet output or forward hook.
+    pub mark_routed: u32,
+    /// Mark bit of reject answers on their way to their sender.
+    pub mark_answer: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { reject_mode: None, mark_routed: 0x4000_0000, mark_answer: 0x2000_0000 }
+    }
+}
+
+/// How a REJECT towards a guest is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RejectMode {
+    /// Not at all: dropped.
+    Drop,
+    /// Bridged frames are answered in the bridge `prerouting` hook; others are dropped.
+    #[default]
+    Prerouting,
+}
+
+impl RejectMode {
+    /// The word of the command line and the settings file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RejectMode::Drop => "drop",
+            RejectMode::Prerouting => "prerouting",
+        }
+    }
+}

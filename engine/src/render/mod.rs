@@ -1,0 +1,48 @@
+//! From the IR to what nft(8) reads: text for people and files, JSON for programs.
+//!
+//! Both say the same and load on nft 1.0.6 and later. No option of the configuration is looked at here, and nothing
+//! is decided: what a rule means was settled when it was planned.
+
+mod json;
+mod names;
+mod text;
+mod value;
+
+use crate::ruleset::{Origin, Ruleset};
+pub(crate) use names::{numbers_of, symbols};
+pub(crate) use text::{element_text, rule_text, tables};
+pub(crate) use value::mask_of;
+
+pub use json::json;
+
+/// The tables as nft(8) text: one rule, one element on each line.
+pub fn text(ruleset: &Ruleset) -> String {
+    let mut lines = Lines::default();
+    text::tables(&mut lines, ruleset);
+    lines.text
+}
+
+/// Text, and for each of its lines the reason why it is there.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// The text.
+    pub(crate) text: String,
+    /// One for each line that has ended.
+    pub(crate) origins: Vec<Option<Origin>>,
+}
+
+impl Lines {
+    /// Ends the line.
+    pub(crate) fn end(&mut self, origin: Option<Origin>) {
+        self.text.push('\n');
+        self.origins.push(origin);
+    }
+
+    /// Writes a whole line.
+    pub(crate) fn line(&mut self, parts: &[&str], origin: Option<Origin>) {
+        for part in parts {
+            self.text.push_str(part);
+        }
+        self.end(origin);
+    }
+}

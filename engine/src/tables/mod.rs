@@ -1,0 +1,3 @@
+//! Data that the manual prints as tables.
+
+pub mod ct_helpers;
