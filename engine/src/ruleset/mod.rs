@@ -3,6 +3,7 @@
 //! Words and meaning are those of nft(8). Two things cannot be written on purpose: an anonymous set (the kernel's
 //! cost is quadratic in their number) and an object without an [`Origin`].
 
+pub mod check;
 pub mod field;
 pub mod set;
 pub mod statement;
