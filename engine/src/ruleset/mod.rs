@@ -4,6 +4,7 @@
 //! cost is quadratic in their number) and an object without an [`Origin`].
 
 pub mod build;
+pub mod check;
 pub mod field;
 pub mod implied;
 pub mod set;
