@@ -5,7 +5,9 @@
 
 pub mod diagnostic;
 pub mod inputs;
+pub mod lower;
 pub mod model;
+mod parse;
 pub mod ruleset;
 pub mod span;
 pub mod tables;
