@@ -6,10 +6,20 @@
 //! bears a VLAN tag: a tagged router advertisement would pass a rule that drops router advertisements. Where the
 //! rule says `meta protocol` itself, nft takes that. Listings leave it out again.
 
-use super::{Field, Op, Statement, Value};
+use super::{Field, Op, Statement, TableFamily, Value, build};
 
-/// Where to insert `meta protocol <number>`, if anywhere: before the first field that needs it.
-pub fn bridge_protocol(statements: &[Statement]) -> Option<(usize, u128)> {
+/// The condition to write out, and before which statement.
+pub fn condition(family: TableFamily, statements: &[Statement]) -> Option<(usize, Statement)> {
+    match family {
+        TableFamily::Inet => None,
+        TableFamily::Bridge => {
+            bridge_protocol(statements).map(|(at, number)| (at, build::is(Field::Protocol, number)))
+        }
+    }
+}
+
+/// Where `meta protocol <number>` is missing: before the first field that needs it.
+fn bridge_protocol(statements: &[Statement]) -> Option<(usize, u128)> {
     for (index, statement) in statements.iter().enumerate() {
         for field in fields(statement) {
             match needs(*field) {
