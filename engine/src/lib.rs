@@ -5,6 +5,7 @@
 //! leaves (`render`, `transaction`, `lift`) or explains it (`simulate`). `diagnostic` is what every stage may say.
 #![forbid(unsafe_code)]
 
+mod compile;
 pub mod diagnostic;
 pub mod inputs;
 pub mod lift;
@@ -19,3 +20,5 @@ pub mod simulate;
 pub mod span;
 pub mod tables;
 pub mod transaction;
+
+pub use compile::{Compiled, compile};
