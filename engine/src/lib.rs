@@ -1,14 +1,17 @@
 //! Proxmox VE firewall configuration in, nftables ruleset and explanation out.
 //!
-//! Modules in reading order: what comes in (`inputs`, `span`), what it means (`model`, `tables`), its names
-//! looked up (`resolve`), what the kernel shall hold (`plan`, `ruleset`), and what leaves (`render`,
-//! `transaction`, `lift`). `diagnostic` is what every stage may say.
+//! Modules in reading order: what comes in (`inputs`, `span`), what was written (`parse`), what it means (`lower`,
+//! `model`, `tables`), its names looked up (`resolve`), what the kernel shall hold (`plan`, `ruleset`), and what
+//! leaves (`render`, `transaction`, `lift`) or explains it (`simulate`). `diagnostic` is what every stage may say.
 #![forbid(unsafe_code)]
 
+mod compile;
 pub mod diagnostic;
 pub mod inputs;
 pub mod lift;
+pub mod lower;
 pub mod model;
+mod parse;
 pub mod plan;
 pub mod render;
 pub mod resolve;
@@ -17,3 +20,5 @@ pub mod simulate;
 pub mod span;
 pub mod tables;
 pub mod transaction;
+
+pub use compile::{Compiled, compile};

@@ -6,6 +6,7 @@ use engine::ruleset::Ruleset;
 use engine::{lift, render, transaction};
 
 fn loads_alike_and_reads_back(ruleset: &Ruleset) {
+    assert_eq!(engine::ruleset::check::check(ruleset), Ok(()));
     let (listing, from_text) = nft::load_and_list(&transaction::full(ruleset).text, false);
     let (_, from_json) = nft::load_and_list(&render::json(ruleset), true);
     assert_eq!(from_text, from_json);

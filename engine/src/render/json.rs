@@ -8,7 +8,7 @@ use super::value::{address_prefix_len, mask_of, prefix_len, push_decimal, push_p
 use crate::model::address::Family;
 use crate::ruleset::{
     Chain, Compare, DataType, Element, ElementData, Field, HelperObject, Limit, Op, RejectWith, Rule,
-    Ruleset, Set, SetKind, Statement, Table, Value, Verdict,
+    Ruleset, Set, SetKind, Statement, Table, Value, Verdict, implied,
 };
 
 /// One transaction that replaces the tables of `ruleset`, as a JSON document.
@@ -227,7 +227,12 @@ fn push_rule(out: &mut String, table: &Table, chain: &Chain, rule: &Rule) {
     push_member(out, "table", &table.name);
     push_member(out, "chain", &chain.name);
     out.push_str(",\"expr\":[");
-    push_list(out, &rule.statements, push_statement);
+    let (before, after) = match implied::condition(table.family, &rule.statements) {
+        Some((at, condition)) => (&rule.statements[..at], Some((condition, &rule.statements[at..]))),
+        None => (rule.statements.as_slice(), None),
+    };
+    let implied = after.iter().flat_map(|(condition, rest)| [condition].into_iter().chain(rest.iter()));
+    push_list(out, before.iter().chain(implied), push_statement);
     out.push_str("],\"comment\":\"");
     super::value::push_hex_digits(out, u128::from(rule.id.0), 16);
     out.push('"');

@@ -10,7 +10,7 @@ use super::value::{
 };
 use crate::ruleset::{
     Chain, Compare, DataType, Element, ElementData, Field, HelperObject, Limit, Op, Rule, Ruleset, Set,
-    SetKind, Statement, Table, Value, Verdict,
+    SetKind, Statement, Table, TableFamily, Value, Verdict, implied,
 };
 
 /// Writes every table as a block.
@@ -23,7 +23,7 @@ pub(crate) fn tables(out: &mut Lines, ruleset: &Ruleset) {
 /// A rule in one line.
 pub(crate) fn rule_text(rule: &Rule) -> String {
     let mut out = String::new();
-    push_rule(&mut out, rule);
+    push_rule(&mut out, None, rule);
     out
 }
 
@@ -43,7 +43,7 @@ fn push_table(out: &mut Lines, table: &Table) {
         push_set(out, set);
     }
     for chain in &table.chains {
-        push_chain(out, chain);
+        push_chain(out, table.family, chain);
     }
     out.line(&["}"], None);
 }
@@ -134,7 +134,7 @@ fn push_element(out: &mut String, key: &[DataType], element: &Element) {
     }
 }
 
-fn push_chain(out: &mut Lines, chain: &Chain) {
+fn push_chain(out: &mut Lines, family: TableFamily, chain: &Chain) {
     let origin = Some(chain.origin);
     out.line(&["\tchain ", &chain.name, " {"], origin);
     if let Some(base) = chain.base {
@@ -145,14 +145,21 @@ fn push_chain(out: &mut Lines, chain: &Chain) {
     }
     for rule in &chain.rules {
         out.text.push_str("\t\t");
-        push_rule(&mut out.text, rule);
+        push_rule(&mut out.text, implied::condition(family, &rule.statements), rule);
         out.end(Some(rule.origin));
     }
     out.line(&["\t}"], origin);
 }
 
-fn push_rule(out: &mut String, rule: &Rule) {
-    for statement in &rule.statements {
+/// `implied`: a condition that must be written out, and where.
+fn push_rule(out: &mut String, implied: Option<(usize, Statement)>, rule: &Rule) {
+    for (idx, statement) in rule.statements.iter().enumerate() {
+        if let Some((at, condition)) = &implied
+            && *at == idx
+        {
+            push_statement(out, condition);
+            out.push(' ');
+        }
         push_statement(out, statement);
         out.push(' ');
     }

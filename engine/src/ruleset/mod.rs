@@ -4,7 +4,9 @@
 //! cost is quadratic in their number) and an object without an [`Origin`].
 
 pub mod build;
+pub mod check;
 pub mod field;
+pub mod implied;
 pub mod set;
 pub mod statement;
 

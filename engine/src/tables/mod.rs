@@ -1,3 +1,6 @@
 //! Data that the manual prints as tables.
 
 pub mod ct_helpers;
+pub mod icmp;
+pub mod macros;
+pub mod well_known;

@@ -1,0 +1,116 @@
+//! The pipeline on one screen: files to plan.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::inputs::{Files, Inputs};
+use crate::lower;
+use crate::model::Config;
+use crate::model::rule::Action;
+use crate::plan::{Plan, plan};
+use crate::resolve::{Resolved, resolve};
+use crate::span::{FileId, Sources};
+
+/// What a compilation gives.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What the host shall look like.
+    pub plan: Plan,
+    /// What the plan was made from.
+    pub resolved: Resolved,
+    /// What the files mean.
+    pub config: Config,
+    /// The files, to show positions.
+    pub sources: Sources,
+    /// Everything there is to say, by file and line.
+    pub diagnostics: Vec<Diagnostic>,
+    /// A file that everything hangs on could not be read: what is enforced must stay, this plan is not to be
+    /// loaded.
+    pub hold: bool,
+}
+
+/// Compiles a node's configuration. Same inputs, same plan; bad input costs its unit and a diagnostic.
+pub fn compile(inputs: &Inputs) -> Compiled {
+    let mut sources = Sources::default();
+    let (mut config, mut diagnostics) = lower::config(inputs, &mut sources);
+    let (mut resolved, remarks) = resolve(&config, &inputs.facts, inputs.settings);
+    diagnostics.extend(remarks);
+    if config.settings.strict.as_ref().is_some_and(|strict| strict.value) {
+        let opened = opened_files(&diagnostics);
+        if !opened.is_empty() {
+            diagnostics.extend(opened.iter().map(|file| holds(*file)));
+            config = last_good_config(inputs, &opened, &mut sources);
+            (resolved, _) = resolve(&config, &inputs.facts, inputs.settings);
+        }
+    }
+    diagnostics.sort_by_key(|diagnostic| match diagnostic.place {
+        Place::Span(span) => (span.file, span.start),
+        Place::File(file) => (file, 0),
+        Place::Host => (FileId(u32::MAX), 0),
+    });
+    let hold = config.unreadable;
+    Compiled { plan: plan(&resolved), resolved, config, sources, diagnostics, hold }
+}
+
+fn opened_files(diagnostics: &[Diagnostic]) -> BTreeSet<FileId> {
+    let opens = diagnostics.iter().filter(|diagnostic| diagnostic.code == Code::Opens);
+    opens
+        .filter_map(|diagnostic| match diagnostic.place {
+            Place::Span(span) => Some(span.file),
+            Place::File(_) | Place::Host => None,
+        })
+        .collect()
+}
+
+fn holds(file: FileId) -> Diagnostic {
+    let message = "a skipped DROP or REJECT opens something and `strict` is on";
+    let consequence = "the last error-free version of this file stays; without one its scope drops";
+    Diagnostic::new(Code::StrictHolds, Place::File(file), message, consequence)
+}
+
+/// The configuration with the last error-free version of each opened file, or with its scope closed.
+fn last_good_config(inputs: &Inputs, opened: &BTreeSet<FileId>, sources: &mut Sources) -> Config {
+    let paths: Vec<String> = opened.iter().map(|file| sources.path(*file).to_owned()).collect();
+    let mut files: Files = inputs.files.clone();
+    let mut closed = Vec::new();
+    for path in paths {
+        match inputs.last_good.get(&path) {
+            Some(version) => {
+                files.insert(path, version.clone());
+            }
+            None => closed.push(path),
+        }
+    }
+    let held = Inputs { files, ..inputs.clone() };
+    let (mut config, _) = lower::config(&held, sources);
+    for path in closed {
+        close(&mut config, &path);
+    }
+    config
+}
+
+/// Nothing that a scope's rules allow is allowed any more; its policies drop.
+fn close(config: &mut Config, path: &str) {
+    let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".fw");
+    let in_firewall_folder = path.starts_with("/etc/pve/firewall/");
+    if let (Ok(vmid), true) = (name.parse(), in_firewall_folder) {
+        if let Some(guest) = config.guests.get_mut(&vmid) {
+            guest.rules.clear();
+            guest.options.policy_in.value = Action::Drop;
+            guest.options.policy_out.value = Action::Drop;
+        }
+    } else if let (Ok(bridge), true) = (name.parse(), path.starts_with("/etc/pve/sdn/firewall/")) {
+        if let Some(vnet) = config.vnets.get_mut(&bridge) {
+            vnet.rules.clear();
+            vnet.options.policy_forward.value = Action::Drop;
+        }
+    } else {
+        // cluster.fw and host.fw share their zones and policies.
+        config.host.rules.clear();
+        config.datacenter.rules.clear();
+        let options = &mut config.datacenter.options;
+        options.policy_in.value = Action::Drop;
+        options.policy_out.value = Action::Drop;
+        options.policy_forward.value = Action::Drop;
+    }
+}

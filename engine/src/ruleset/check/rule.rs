@@ -1,0 +1,243 @@
+//! Rules: does each statement name what exists, with values that fit, in a family that has it?
+
+use super::set::value_problem;
+use super::{Illegal, Scope};
+use crate::model::port::PortProtocol;
+use crate::ruleset::{
+    Chain, Compare, DataType, Field, Limit, RejectWith, Rule, Set, SetKind, Statement, TableFamily, Value,
+    Verdict,
+};
+
+/// Longest log prefix (`NF_LOG_PREFIXLEN` less the final NUL).
+const LOG_PREFIX_MAX: usize = 127;
+
+pub(super) fn check_rule(found: &mut Vec<Illegal>, scope: &Scope<'_>, chain: &Chain, rule: &Rule) {
+    let mut report = |problem: String| {
+        found.push(scope.illegal(&format!("chain {}, rule {}", chain.name, rule.id), problem, rule.origin));
+    };
+    for (idx, statement) in rule.statements.iter().enumerate() {
+        let ends = matches!(statement, Statement::Verdict(_) | Statement::Reject(_));
+        if ends && idx + 1 < rule.statements.len() {
+            report("a statement behind the verdict".to_owned());
+        }
+        if let Some(problem) = statement_problem(scope, statement) {
+            report(problem);
+        }
+        for field in fields(statement) {
+            if let Some(problem) = family_problem(scope.table.family, *field) {
+                report(problem);
+            }
+        }
+    }
+    if let Some(problem) = protocol_problem(&rule.statements) {
+        report(problem);
+    }
+}
+
+fn statement_problem(scope: &Scope<'_>, statement: &Statement) -> Option<String> {
+    match statement {
+        Statement::Compare(compare) => compare_problem(compare),
+        Statement::Masked { field, mask, op: _, value } => masked_problem(*field, *mask, *value),
+        Statement::CtState(states) => flags_problem(*states),
+        Statement::Lookup { key, set, op: _ } => key_problem(scope, key, set, |kind| kind == SetKind::Set),
+        Statement::VerdictMap { key, map } => {
+            key_problem(scope, key, map, |kind| kind == SetKind::VerdictMap)
+        }
+        Statement::CtMarkSet { field, map } => {
+            key_problem(scope, &[*field], map, |kind| kind == SetKind::MarkMap)
+        }
+        Statement::Limit { limit, over: _ } => limit_problem(limit),
+        Statement::Meter { set, field, prefix, limit } => {
+            let too_long = prefix.filter(|len| *len == 0 || *len > field.data_type().bits());
+            let too_long = too_long.map(|len| format!("a prefix of {len} bits"));
+            let dynamic = |kind| matches!(kind, SetKind::Dynamic { .. });
+            too_long.or_else(|| limit_problem(limit)).or_else(|| key_problem(scope, &[*field], set, dynamic))
+        }
+        Statement::Log(prefix) => log_problem(prefix),
+        Statement::CtHelper(_) if scope.table.family == TableFamily::Bridge => {
+            Some("conntrack helpers are assigned in inet only".to_owned())
+        }
+        Statement::CtHelper(name) if !scope.helpers.contains_key(&**name) => {
+            Some(format!("there is no ct helper {name}"))
+        }
+        Statement::Verdict(Verdict::Jump(chain) | Verdict::Goto(chain)) => scope.jump_problem(chain),
+        Statement::CtHelper(_)
+        | Statement::Counter
+        | Statement::MarkSet(_)
+        | Statement::MarkClear(_)
+        | Statement::Notrack
+        | Statement::Reject(_)
+        | Statement::Verdict(Verdict::Accept | Verdict::Drop | Verdict::Return) => None,
+    }
+}
+
+fn compare_problem(compare: &Compare) -> Option<String> {
+    let data_type = compare.field.data_type();
+    let is_range = matches!(compare.value, Value::Number { first, last } if first != last);
+    if is_range && matches!(data_type, DataType::CtState | DataType::TcpFlag | DataType::FibAddrType) {
+        return Some(format!("an interval of {}", compare.field.as_str()));
+    }
+    value_problem(data_type, &compare.value)
+}
+
+fn masked_problem(field: Field, mask: u128, value: u128) -> Option<String> {
+    // nft 1.0.6 writes these, but lists something that it does not read again.
+    let shifted = matches!(field, Field::VlanId | Field::FragOff | Field::FibSaddrType | Field::FibDaddrType);
+    if shifted || field.data_type() == DataType::Ifname {
+        Some(format!("a mask on {}", field.as_str()))
+    } else if mask == 0 {
+        Some("a mask without bits".to_owned())
+    } else if value & !mask != 0 {
+        Some("a masked value with bits beyond the mask".to_owned())
+    } else {
+        value_problem(field.data_type(), &Value::number(mask))
+    }
+}
+
+fn flags_problem(states: u128) -> Option<String> {
+    let named = crate::render::symbols(DataType::CtState).iter().fold(0, |all, (bit, _)| all | bit);
+    (states == 0 || states & !named != 0).then(|| format!("ct state {states:#x}"))
+}
+
+fn key_problem(
+    scope: &Scope<'_>,
+    key: &[Field],
+    name: &str,
+    suits: impl Fn(SetKind) -> bool,
+) -> Option<String> {
+    let Some(set) = scope.sets.get(name) else { return Some(format!("there is no set or map {name}")) };
+    let fits =
+        |set: &Set| set.key.len() == key.len() && set.key.iter().zip(key).all(|(t, f)| *t == f.data_type());
+    if !suits(set.kind) {
+        Some(format!("{name} is of another kind than the statement needs"))
+    } else if !fits(set) {
+        Some(format!("the key of {name} has other types"))
+    } else if key.contains(&Field::NdTarget) {
+        Some("a raw payload is compared, never looked up".to_owned())
+    } else {
+        None
+    }
+}
+
+fn limit_problem(limit: &Limit) -> Option<String> {
+    (limit.rate == 0 || limit.burst == 0).then(|| "a limit with a rate or burst of 0".to_owned())
+}
+
+fn log_problem(prefix: &str) -> Option<String> {
+    // `$` begins a variable even inside quotes.
+    let forbidden = |c: char| c.is_control() || matches!(c, '"' | '\\' | '$');
+    if prefix.is_empty() || prefix.len() > LOG_PREFIX_MAX {
+        Some(format!("a log prefix of {} bytes, not 1 to {LOG_PREFIX_MAX}", prefix.len()))
+    } else if prefix.contains(forbidden) {
+        Some("a log prefix with a character that nft cannot quote".to_owned())
+    } else {
+        None
+    }
+}
+
+/// Fields that a statement reads.
+fn fields(statement: &Statement) -> &[Field] {
+    match statement {
+        Statement::Compare(Compare { field, .. })
+        | Statement::Masked { field, .. }
+        | Statement::Meter { field, .. }
+        | Statement::CtMarkSet { field, .. } => std::slice::from_ref(field),
+        Statement::Lookup { key, .. } | Statement::VerdictMap { key, .. } => key,
+        Statement::CtState(_)
+        | Statement::Limit { .. }
+        | Statement::Log(_)
+        | Statement::Counter
+        | Statement::MarkSet(_)
+        | Statement::MarkClear(_)
+        | Statement::CtHelper(_)
+        | Statement::Notrack
+        | Statement::Reject(_)
+        | Statement::Verdict(_) => &[],
+    }
+}
+
+fn family_problem(family: TableFamily, field: Field) -> Option<String> {
+    let bridge_only = matches!(
+        field,
+        Field::Ibrname
+            | Field::Obrname
+            | Field::Ibrpvid
+            | Field::VlanId
+            | Field::ArpHtype
+            | Field::ArpPtype
+            | Field::ArpHlen
+            | Field::ArpPlen
+            | Field::ArpSaddrEther
+            | Field::ArpSaddrIp
+            | Field::ArpDaddrIp
+    );
+    let inet_only = matches!(field, Field::FibSaddrType | Field::FibDaddrType);
+    let is_wrong = match family {
+        TableFamily::Inet => bridge_only,
+        TableFamily::Bridge => inet_only,
+    };
+    is_wrong.then(|| format!("{} in family {}", field.as_str(), family.as_str()))
+}
+
+/// A rule whose fields imply two network or two transport protocols: nft refuses it as conflicting.
+fn protocol_problem(statements: &[Statement]) -> Option<String> {
+    let implied =
+        || statements.iter().flat_map(|s| fields(s).iter().map(|f| implied_by(*f)).chain(rejected(s)));
+    two_of(implied().filter_map(|(network, _)| network))
+        .or_else(|| two_of(implied().filter_map(|(_, transport)| transport)))
+}
+
+fn two_of(mut protocols: impl Iterator<Item = &'static str>) -> Option<String> {
+    let first = protocols.next()?;
+    protocols.find(|other| *other != first).map(|other| format!("{first} and {other} in one rule"))
+}
+
+/// Network and transport protocol that go without saying.
+type Implied = (Option<&'static str>, Option<&'static str>);
+
+fn implied_by(field: Field) -> Implied {
+    match field {
+        Field::ArpHtype
+        | Field::ArpPtype
+        | Field::ArpHlen
+        | Field::ArpPlen
+        | Field::ArpSaddrEther
+        | Field::ArpSaddrIp
+        | Field::ArpDaddrIp => (Some("arp"), None),
+        Field::IpSaddr | Field::IpDaddr | Field::IpFragOff => (Some("ip"), None),
+        Field::Ip6Saddr | Field::Ip6Daddr | Field::Ip6Hoplimit | Field::Ip6Length | Field::FragOff => {
+            (Some("ip6"), None)
+        }
+        Field::TcpFlags => (None, Some("tcp")),
+        Field::Port(protocol, _) => (None, Some(protocol.as_str())),
+        Field::IcmpType | Field::IcmpCode => (Some("ip"), Some("icmp")),
+        Field::Icmpv6Type | Field::Icmpv6Code => (Some("ip6"), Some("icmpv6")),
+        Field::Iifname
+        | Field::Oifname
+        | Field::Ibrname
+        | Field::Obrname
+        | Field::Ibrpvid
+        | Field::Protocol
+        | Field::Nfproto
+        | Field::L4proto
+        | Field::Mark
+        | Field::CtState
+        | Field::CtMark
+        | Field::EtherSaddr
+        | Field::EtherDaddr
+        | Field::EtherType
+        | Field::VlanId
+        | Field::NdTarget
+        | Field::FibSaddrType
+        | Field::FibDaddrType => (None, None),
+    }
+}
+
+fn rejected(statement: &Statement) -> Option<Implied> {
+    match statement {
+        Statement::Reject(RejectWith::TcpReset) => Some((None, Some(PortProtocol::Tcp.as_str()))),
+        Statement::Reject(RejectWith::HostProhibited) => Some((Some("ip"), None)),
+        Statement::Reject(RejectWith::AdminProhibited) => Some((Some("ip6"), None)),
+        _ => None,
+    }
+}
