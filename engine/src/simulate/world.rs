@@ -16,6 +16,9 @@ use crate::ruleset::Name;
 pub struct World {
     pub(super) interfaces: BTreeMap<Name, Interface>,
     pub(super) ports: Vec<Port>,
+    by_name: BTreeMap<Name, usize>,
+    by_bridge: BTreeMap<Name, BTreeSet<usize>>,
+    /// Names besides the built-in ones, to ports.
     zones: BTreeMap<String, usize>,
     locals: BTreeSet<IpAddr>,
     broadcasts: BTreeSet<IpAddr>,
@@ -110,9 +113,12 @@ impl World {
     /// Adds an interface of the host's IP stack.
     pub fn add_interface(&mut self, name: &str, interface: Interface) {
         for host in &interface.addresses {
-            self.locals.insert(host.address);
-            self.broadcasts
-                .extend(Cidr::new(host.address, host.prefix).and_then(|network| broadcast_of(network)));
+            let network = Cidr::new(host.address, host.prefix);
+            // The first address of a network is nobody's: where it is all that is known, the host's own isn't.
+            if network.is_none_or(|network| network.address() != host.address || is_single(network)) {
+                self.locals.insert(host.address);
+            }
+            self.broadcasts.extend(network.and_then(broadcast_of));
         }
         self.interfaces.insert(name.into(), interface);
     }
@@ -125,15 +131,38 @@ impl World {
                 .entry(bridge.clone())
                 .or_insert_with(|| Interface { kind: BRIDGE, ..Interface::default() });
         }
-        let known = self.ports.iter().position(|known| known.name == port.name);
-        let at = known.unwrap_or(self.ports.len());
-        match known {
-            Some(at) => self.ports[at] = port,
-            None => self.ports.push(port),
+        let at = *self.by_name.entry(port.name.clone()).or_insert(self.ports.len());
+        if let Some(old) = self.ports.get(at).and_then(|old| old.bridge.clone()) {
+            self.by_bridge.entry(old).or_default().remove(&at);
+        }
+        if let Some(bridge) = port.bridge.clone() {
+            self.by_bridge.entry(bridge).or_default().insert(at);
+        }
+        if at == self.ports.len() {
+            self.ports.push(port);
+        } else {
+            self.ports[at] = port;
         }
         if let Some(zone) = zone {
             self.zones.insert(zone.to_owned(), at);
         }
+    }
+
+    /// Gives the port `port` a name of a topology's own; `false`: there is no such port.
+    pub fn add_zone(&mut self, zone: &str, port: &str) -> bool {
+        let Some(&at) = self.by_name.get(port) else { return false };
+        self.zones.insert(zone.to_owned(), at);
+        true
+    }
+
+    /// The port of this name.
+    pub(super) fn port(&self, name: &str) -> Option<&Port> {
+        self.by_name.get(name).map(|&at| &self.ports[at])
+    }
+
+    /// The ports of a bridge.
+    pub(super) fn ports_of(&self, bridge: &str) -> impl Iterator<Item = &Port> {
+        self.by_bridge.get(bridge).into_iter().flatten().map(|&at| &self.ports[at])
     }
 
     fn add_link(&mut self, link: &Link, is_guest: bool) {
@@ -172,14 +201,13 @@ impl World {
     /// `fwln<vmid>i<n>` in the firewall bridge, `fwpr<vmid>p<n>` in the main one.
     fn join_firewall_bridge(&mut self, vmid: Vmid, nic: &Nic) {
         let (inner, outer) = (format!("fwln{vmid}i{}", nic.index), format!("fwpr{vmid}p{}", nic.index));
-        let known = |name: &str, world: &World| world.ports.iter().any(|port| &*port.name == name);
-        if !known(&inner, self) {
+        if self.port(&inner).is_none() {
             let bridge = format!("fwbr{vmid}i{}", nic.index);
             self.add_port(None, Port::bare(&inner, Some(bridge.into())));
         }
         let main = nic.bridge.as_deref().map(Name::from);
-        match self.ports.iter_mut().find(|port| *port.name == outer) {
-            Some(port) => port.pvid = nic.tag,
+        match self.by_name.get(outer.as_str()) {
+            Some(&at) => self.ports[at].pvid = nic.tag,
             None => self.add_port(None, Port { pvid: nic.tag, ..Port::bare(&outer, main) }),
         }
     }
@@ -196,10 +224,9 @@ impl World {
             _ => {}
         }
         let found = match word.split_once('/') {
-            Some((bridge, port)) => self
-                .ports
-                .iter()
-                .position(|p| &*p.name == port && p.bridge.as_deref().is_some_and(|b| b == bridge)),
+            Some((bridge, port)) => {
+                self.by_name.get(port).copied().filter(|&at| self.ports[at].bridge.as_deref() == Some(bridge))
+            }
             None => self.guest_port(word),
         };
         let unknown = || PathError::UnknownZone(zone.clone());
@@ -259,6 +286,11 @@ const LOCAL: u8 = 2;
 const BROADCAST: u8 = 3;
 const MULTICAST: u8 = 5;
 const BRIDGE: LinkKind = LinkKind::Bridge { vlan_aware: false };
+
+/// Networks of one address, and links of two (RFC 3021, RFC 6164).
+fn is_single(network: Cidr) -> bool {
+    network.prefix() + 1 >= network.family().bits()
+}
 
 /// The last address of an IPv4 network of more than two.
 fn broadcast_of(network: Cidr) -> Option<IpAddr> {
