@@ -96,7 +96,10 @@ impl World {
         let nics = || guests.values().flat_map(|guest| guest.nics.values().map(move |nic| (guest, nic)));
         let guest_ports: BTreeSet<&str> = nics().map(|(_, nic)| nic.ifname.as_str()).collect();
         for link in &facts.links {
-            world.add_link(link, guest_ports.contains(link.name.as_str()));
+            world.add_link(link);
+            if !guest_ports.contains(link.name.as_str()) {
+                world.add_end(facts, link);
+            }
         }
         for address in facts.resolved.get(&facts.node).into_iter().flatten() {
             world.locals.insert(*address);
@@ -165,15 +168,25 @@ impl World {
         self.by_bridge.get(bridge).into_iter().flatten().map(|&at| &self.ports[at])
     }
 
-    fn add_link(&mut self, link: &Link, is_guest: bool) {
+    fn add_link(&mut self, link: &Link) {
         let addresses =
             link.addresses.iter().map(|a| HostAddress { address: a.address(), prefix: a.prefix() });
         let interface = Interface { mac: link.mac, addresses: addresses.collect(), kind: link.kind };
         self.add_interface(&link.name, interface);
-        let is_end = matches!(link.kind, LinkKind::Other) && !is_guest && link.name != "lo";
-        if is_end {
-            let bridge = link.master.as_deref().map(Name::from);
-            self.add_port(None, Port::bare(&link.name, bridge));
+    }
+
+    /// What leads somewhere: ports of bridges, and interfaces that stand alone. Members of a bond do not, the bond
+    /// does; of a VLAN and its parent alone the parent does.
+    fn add_end(&mut self, facts: &HostFacts, link: &Link) {
+        let is_bridge = |link: &&Link| matches!(link.kind, LinkKind::Bridge { .. });
+        match &link.master {
+            Some(master) if facts.link(master).as_ref().is_some_and(is_bridge) => {
+                self.add_port(None, Port::bare(&link.name, Some(master.as_str().into())));
+            }
+            None if link.kind == LinkKind::Other && link.name != "lo" => {
+                self.add_port(None, Port::bare(&link.name, None));
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -201,6 +214,10 @@ impl World {
     /// `fwln<vmid>i<n>` in the firewall bridge, `fwpr<vmid>p<n>` in the main one.
     fn join_firewall_bridge(&mut self, vmid: Vmid, nic: &Nic) {
         let (inner, outer) = (format!("fwln{vmid}i{}", nic.index), format!("fwpr{vmid}p{}", nic.index));
+        if self.port(&format!("fwln{vmid}o{}", nic.index)).is_some() {
+            // Behind it is Open vSwitch, which netfilter does not see.
+            return;
+        }
         if self.port(&inner).is_none() {
             let bridge = format!("fwbr{vmid}i{}", nic.index);
             self.add_port(None, Port::bare(&inner, Some(bridge.into())));
@@ -309,9 +326,12 @@ impl Port {
         self.mac.unwrap_or(STRANGER)
     }
 
-    /// Whether it leads out of the node: neither to a guest nor to another bridge of the node.
+    /// Whether it leads out of the node: neither to a guest, known or not, nor to another bridge of the node.
     pub(super) fn is_outside(&self) -> bool {
-        self.guest.is_none() && veth_peer(&self.name).is_none()
+        let is_numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+        let unknown_guest =
+            ["tap", "veth"].iter().any(|kind| self.name.strip_prefix(kind).is_some_and(is_numbered));
+        self.guest.is_none() && !unknown_guest && veth_peer(&self.name).is_none()
     }
 }
 

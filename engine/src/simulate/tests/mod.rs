@@ -5,6 +5,7 @@ mod fields;
 mod path;
 mod reject;
 mod trace;
+mod world;
 
 use std::net::IpAddr;
 
