@@ -317,20 +317,3 @@ fn quoted(inner: &InnerView) -> Result<Quoted, InvalidPacketView> {
     let ports = inner.sport.zip(inner.dport).map(|(source, dest)| Ports { source, dest });
     Ok(Quoted { protocol, source: inner.src, dest: inner.dst, ports })
 }
-
-impl LogView {
-    /// Our prefix: chain names are those of the first nftables firewall, messages those of the classic one.
-    ///
-    /// The VMID is the guest's in groups too. Where the first wrote no log, there is no chain name to go by.
-    pub fn prefix(&self) -> Option<String> {
-        let nft = self.nft.as_deref()?;
-        let (head, action) = nft.trim_end().trim_end_matches(':').rsplit_once(": ")?;
-        let message = match self.legacy.as_deref() {
-            Some(legacy) if legacy.contains("policy ") => format!("policy {action}"),
-            Some(_) => action.to_owned(),
-            None if self.event.contains("policy") => format!("policy {action}"),
-            None => action.to_owned(),
-        };
-        Some(format!("{head}: {message}: "))
-    }
-}
