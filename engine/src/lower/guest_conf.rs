@@ -25,7 +25,7 @@ pub fn nics(text: &[u8], file: FileId, vmid: Vmid, kind: GuestKind) -> (BTreeMap
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             continue;
         }
-        let index = str::from_utf8(digits).ok().and_then(nic_index);
+        let index = std::str::from_utf8(digits).ok().and_then(nic_index);
         let named = index.and_then(|index| Some((index, ifname(kind, vmid, index)?)));
         let Some((index, ifname)) = named else {
             let message = format!("{} is no device that a guest can have", quoted(key.bytes));
