@@ -1,1 +1,7 @@
-//! Harness of the tests that cross crates.
+//! Harness of the tests that cross crates: the reference network, cases as files, packet lines with a verdict.
+
+pub mod case;
+pub mod facts_view;
+pub mod golden;
+pub mod network;
+pub mod packet;

@@ -54,9 +54,6 @@ fn statement_problem(scope: &Scope<'_>, statement: &Statement) -> Option<String>
             too_long.or_else(|| limit_problem(limit)).or_else(|| key_problem(scope, &[*field], set, dynamic))
         }
         Statement::Log(prefix) => log_problem(prefix),
-        Statement::CtHelper(_) if scope.table.family == TableFamily::Bridge => {
-            Some("conntrack helpers are assigned in inet only".to_owned())
-        }
         Statement::CtHelper(name) if !scope.helpers.contains_key(&**name) => {
             Some(format!("there is no ct helper {name}"))
         }
