@@ -90,6 +90,10 @@ fn normal_statement(statement: &mut Statement) {
         Statement::Masked { field: Field::CtState, mask, op: Op::Ne, value: 0 } => {
             *statement = Statement::CtState(*mask);
         }
+        // All bits count: no mask.
+        Statement::Masked { field, mask, op, value } if *mask == all_bits(*field) => {
+            *statement = Statement::Compare(Compare { field: *field, op: *op, value: Value::number(*value) });
+        }
         Statement::Masked { field, mask, op, value } => {
             if let Some(value) = leading_bits(*field, *mask, *value) {
                 *statement = Statement::Compare(Compare { field: *field, op: *op, value });
@@ -100,6 +104,11 @@ fn normal_statement(statement: &mut Statement) {
     }
 }
 
+fn all_bits(field: Field) -> u128 {
+    let bits = field.data_type().bits();
+    mask_of(bits, bits)
+}
+
 /// The interval that a mask of leading bits means: `ip saddr & 255.0.0.0 == 10.0.0.0` is `ip saddr 10.0.0.0/8`.
 fn leading_bits(field: Field, mask: u128, value: u128) -> Option<Value> {
     let data_type = field.data_type();
@@ -107,5 +116,5 @@ fn leading_bits(field: Field, mask: u128, value: u128) -> Option<Value> {
         return None;
     }
     mask_len(mask, data_type.bits())?;
-    Some(Value::Number { first: value, last: value | (mask ^ mask_of(data_type.bits(), data_type.bits())) })
+    Some(Value::Number { first: value, last: value | (mask ^ all_bits(field)) })
 }

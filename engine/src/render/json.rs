@@ -135,7 +135,14 @@ fn push_set(out: &mut String, table: &Table, set: &Set) {
     close(out);
 }
 
+/// Integers have no type name; nft 1.0.6 has no JSON for a key with one, later versions take fields.
 fn push_key_type(out: &mut String, key: &[DataType]) {
+    if key.iter().any(|data_type| data_type.is_integer()) {
+        let fields: Vec<Field> = key.iter().map(|data_type| data_type.typical_field()).collect();
+        out.push_str(",\"type\":{\"typeof\":");
+        push_fields(out, &fields);
+        return out.push('}');
+    }
     if let [data_type] = key {
         return push_member(out, "type", data_type.as_str());
     }

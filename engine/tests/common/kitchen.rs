@@ -26,6 +26,42 @@ pub(crate) fn with_bridge_modules() -> Ruleset {
     Ruleset { tables: vec![inet(), bridge(bridge_module_chains())] }
 }
 
+/// Sets whose key has an integer, which has no type name.
+pub(crate) fn integer_keys() -> Ruleset {
+    let by_port = vec![element([name("tap100i0"), n(5)]), element([name("tap100i0"), n(7)])];
+    let by_vlan = vec![entry([n(5)], ElementData::Verdict(Verdict::Accept))];
+    let hops = vec![entry([n(255)], ElementData::Mark(3))];
+    let by_port_and_vlan = [DataType::Ifname, DataType::Integer12];
+    let rules = vec![
+        vec![lookup(&[Field::Iifname, Field::VlanId], "by-port-and-vlan", Op::Eq), accept()],
+        vec![vmap(&[Field::VlanId], "by-vlan")],
+    ];
+    let mark = vec![vec![Statement::CtMarkSet { field: Field::Ip6Hoplimit, map: "hops".into() }]];
+    let table = |family, sets, chain| Table {
+        family,
+        name: "integers".into(),
+        helpers: Vec::new(),
+        sets,
+        chains: vec![chain],
+    };
+    let tables = vec![
+        table(
+            TableFamily::Bridge,
+            vec![
+                with(set("by-port-and-vlan", &by_port_and_vlan, SetKind::Set), false, by_port),
+                with(set("by-vlan", &[DataType::Integer12], SetKind::VerdictMap), false, by_vlan),
+            ],
+            chain("frames", None, 1, rules),
+        ),
+        table(
+            TableFamily::Inet,
+            vec![with(set("hops", &[DataType::Integer8], SetKind::MarkMap), false, hops)],
+            chain("marks", None, 9, mark),
+        ),
+    ];
+    Ruleset { tables }
+}
+
 fn inet() -> Table {
     let helper = |object: &str, family| HelperObject {
         name: object.into(),
@@ -184,6 +220,7 @@ fn transport() -> Vec<Vec<Statement>> {
         flags(0x3f, Op::Eq, 0x29),
         flags(0x03, Op::Eq, 0x03),
         flags(0x04, Op::Ne, 0x00),
+        flags(0xff, Op::Eq, 0x02),
         vec![eq(Field::TcpFlags, n(2)), drop()],
         vec![ne(Field::TcpFlags, n(0x12)), drop()],
         vec![eq(TCP_DPORT, range(22, 25)), accept()],

@@ -145,3 +145,6 @@ fn name_problem(name: &str) -> Option<String> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ fn set_problem(set: &Set) -> Option<&'static str> {
     } else if matches!(set.kind, SetKind::Dynamic { size: 0, .. } | SetKind::Dynamic { timeout_s: 0, .. }) {
         Some("a set that packets fill needs a size and a timeout")
     } else if set.interval && set.key.len() > 1 && set.key.contains(&DataType::InetProto) {
-        Some("intervals in a concatenation with a protocol, which Linux 6.12 refuses")
+        Some("intervals in a concatenation with a protocol: nft 1.0.6 on Linux 6.12 cannot look it up")
     } else {
         None
     }
