@@ -2,8 +2,8 @@
 
 mod common;
 use common::{kitchen, nft};
-use engine::ruleset::Ruleset;
 use engine::ruleset::check::check;
+use engine::ruleset::{Field, Ruleset};
 use engine::{lift, render, transaction};
 
 fn loads_alike_and_reads_back(ruleset: &Ruleset) {
@@ -32,6 +32,14 @@ fn everything_on_a_debian_kernel() {
     } else {
         nft::test_on_debian_kernel("everything_on_a_debian_kernel");
     }
+}
+
+#[test]
+fn the_kitchen_sink_has_every_field() {
+    let text = render::text(&kitchen::with_bridge_modules());
+    let unused: Vec<&str> =
+        Field::FIXED.iter().map(|field| field.as_str()).filter(|f| !text.contains(f)).collect();
+    assert_eq!(unused, Vec::<&str>::new());
 }
 
 /// By text alone: nft 1.0.6 has no JSON for them ("Invalid set datatype").

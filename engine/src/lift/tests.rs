@@ -1,3 +1,5 @@
+//! Pieces of listings, in the forms of several versions, against the IR.
+
 use serde_json::{Value as Json, json};
 
 use super::{differences, normal, ruleset, statement, tables};

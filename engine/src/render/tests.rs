@@ -1,3 +1,5 @@
+//! Rulesets and values against the text, JSON and origins that they must give.
+
 use super::value::{prefix_len, push_decimal, push_value};
 use super::{json, mask_of, text};
 use crate::ruleset::{

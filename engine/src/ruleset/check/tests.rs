@@ -1,3 +1,5 @@
+//! Rulesets with one fault each against what the check says of them.
+
 use super::check;
 use crate::ruleset::{
     Base, Chain, Compare, DataType, Element, ElementData, Field, Hook, Name, Op, Origin, RejectWith, Rule,
