@@ -271,6 +271,10 @@ fn addresses() -> Vec<Vec<Statement>> {
         vec![eq(Field::Ip6Length, range(1000, 65535)), drop()],
         vec![eq(Field::EtherSaddr, n(0x0011_2233_4455)), accept()],
         vec![eq(Field::Oifname, name("vmbr0")), accept()],
+        vec![eq(Field::Nfproto, n(2)), eq(Field::IpSaddr, n(1)), accept()],
+        vec![eq(Field::Nfproto, n(10)), eq(Field::Icmpv6Type, n(1)), accept()],
+        vec![eq(Field::Nfproto, n(2)), eq(TCP_DPORT, n(22)), accept()],
+        vec![eq(Field::Protocol, n(0x0800)), eq(Field::IpDaddr, n(1)), accept()],
     ]
 }
 
@@ -386,6 +390,15 @@ fn inside_frames() -> Vec<Vec<Statement>> {
         vec![eq(Field::Ip6Saddr, n(v6("fe80::1"))), accept()],
         vec![masked(Field::IpFragOff, 0x1fff, Op::Ne, 0), accept()],
         vec![eq(Field::L4proto, n(17)), accept()],
+        // Listings leave out the first condition of these.
+        vec![eq(Field::Protocol, n(0x0800)), eq(Field::IpSaddr, n(1)), accept()],
+        vec![eq(Field::Protocol, n(0x86dd)), eq(Field::Icmpv6Type, n(135)), accept()],
+        vec![eq(Field::Protocol, n(0x0806)), eq(Field::ArpPlen, n(4)), accept()],
+        vec![eq(Field::L4proto, n(6)), eq(TCP_DPORT, n(22)), accept()],
+        vec![eq(Field::EtherType, n(0x0800)), eq(Field::IpSaddr, n(1)), accept()],
+        // Here they do not.
+        vec![ne(Field::L4proto, n(6)), eq(Field::IpSaddr, n(1)), accept()],
+        vec![eq(Field::L4proto, n(6)), eq(Field::IpSaddr, n(1)), accept()],
         vec![Statement::Verdict(Verdict::Return)],
     ]
 }
