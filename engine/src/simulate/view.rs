@@ -152,10 +152,10 @@ impl<'a> View<'a> {
         if let [vlan] = self.pass.vlans[..] { Some(vlan) } else { None }
     }
 
-    /// NFPROTO_IPV4, NFPROTO_IPV6; in the bridge family it is always NFPROTO_BRIDGE.
+    /// NFPROTO_IPV4, NFPROTO_IPV6; nft refuses it in the bridge family.
     fn nfproto(&self) -> Option<u8> {
         match self.pass.family {
-            TableFamily::Bridge => Some(7),
+            TableFamily::Bridge => None,
             TableFamily::Inet => self.ip().map(|l3| if matches!(l3, L3::Ipv4(_)) { 2 } else { 10 }),
         }
     }
