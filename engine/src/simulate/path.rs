@@ -13,15 +13,16 @@
 //!
 //! Frames that are no IP, and those of packet sockets, leave the inet hooks out.
 
-use std::collections::{BTreeMap, VecDeque};
+mod layer2;
+
 use std::fmt;
-use std::net::IpAddr;
 
 use super::packet::{L3, Packet, Sender, Zone};
-use super::world::{Place, Port, World, veth_peer};
+use super::world::{Place, Port, World};
 use crate::inputs::LinkKind;
-use crate::model::address::{Cidr, Mac};
+use crate::model::address::Mac;
 use crate::ruleset::{Hook, Name, TableFamily};
+use layer2::{Crossing, End, are_joined, crossings, ends, gateway};
 
 /// Why there is no way between two zones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,13 +99,6 @@ pub(super) struct Route {
     pub(super) ends: (Place, Place),
 }
 
-/// A bridge on the way, with the ports that it is entered and left by; `None`: the bridge's own device.
-struct Crossing {
-    bridge: Name,
-    entry: Option<Name>,
-    exit: Option<Name>,
-}
-
 const THROUGH: [Hook; 3] = [Hook::Prerouting, Hook::Forward, Hook::Postrouting];
 const UP: [Hook; 2] = [Hook::Prerouting, Hook::Input];
 const DOWN: [Hook; 2] = [Hook::Output, Hook::Postrouting];
@@ -129,89 +123,13 @@ pub(super) fn answer_route(world: &World, answer: &Packet, rejected: &Pass, send
     let Some(bridge) = &rejected.ibrname else { return Vec::new() };
     let port = &world.ports[sender];
     let frame = rejected.frame.map(|frame| Frame { source: frame.dest, dest: frame.source });
-    map.bridged(map.crossings(bridge, None, port), frame, rejected.vlans.clone())
+    let Some(end) = End::port(port) else { return Vec::new() };
+    map.bridged(crossings(world, End::device(bridge), end), frame, rejected.vlans.clone())
 }
 
 /// The hooks that an answer of the host's IP stack passes on its way to the sender.
 pub(super) fn host_route(world: &World, answer: &Packet, sender: usize) -> Vec<Pass> {
     Map { world, packet: answer }.down(&world.ports[sender])
-}
-
-fn ends(world: &World, packet: &Packet) -> Result<(Place, Place), PathError> {
-    let (from, to) = (world.place(&packet.from)?, world.place(&packet.to)?);
-    let outside = |peer: Option<Place>, address| {
-        outside_port(world, peer, address).map(Place::Port).ok_or(PathError::NoOutside)
-    };
-    let from_place = match from {
-        Some(place) => place,
-        None => outside(to, [packet.l3.dest(), packet.l3.source()])?,
-    };
-    let to_place = match to {
-        Some(place) => place,
-        None => outside(Some(from_place), [packet.l3.dest(), packet.l3.source()])?,
-    };
-    Ok((from_place, to_place))
-}
-
-/// The port that leads outside: on the peer's layer 2, else where one of the addresses is at home, else the first.
-fn outside_port(world: &World, peer: Option<Place>, addresses: [Option<IpAddr>; 2]) -> Option<usize> {
-    let candidates: Vec<usize> = (0..world.ports.len()).filter(|&at| world.ports[at].is_outside()).collect();
-    let near_peer = |at: usize| match peer {
-        Some(Place::Port(peer)) => same_layer2(world, &world.ports[at], &world.ports[peer]),
-        Some(Place::Host) | None => false,
-    };
-    let at_home = |at: usize, address: IpAddr| {
-        let interface = world.interfaces.get(&*gateway(world, &world.ports[at]));
-        let networks = interface.into_iter().flat_map(|interface| &interface.addresses);
-        let mut networks = networks.filter_map(|host| Cidr::new(host.address, host.prefix));
-        networks.any(|network| network.contains(address))
-    };
-    let first = |wanted: &dyn Fn(usize) -> bool| candidates.iter().copied().find(|&at| wanted(at));
-    first(&near_peer)
-        .or_else(|| addresses.into_iter().flatten().find_map(|address| first(&|at| at_home(at, address))))
-        .or_else(|| first(&|at| world.ports[at].bridge.is_some()))
-        .or_else(|| first(&|_| true))
-}
-
-/// The interface of the host's IP stack that a port's layer 2 network belongs to.
-fn gateway(world: &World, port: &Port) -> Name {
-    let Some(bridge) = &port.bridge else { return port.name.clone() };
-    let reached = reach(world, bridge);
-    let mut bridges: Vec<&Name> = reached.keys().filter(|name| !name.starts_with("fwbr")).collect();
-    bridges.sort_by_key(|name| (addressless(world, name), reached[*name].len(), (*name).clone()));
-    bridges.first().map_or_else(|| bridge.clone(), |name| (*name).clone())
-}
-
-fn addressless(world: &World, interface: &str) -> bool {
-    world.interfaces.get(interface).is_none_or(|interface| interface.addresses.is_empty())
-}
-
-fn same_layer2(world: &World, one: &Port, other: &Port) -> bool {
-    match (&one.bridge, &other.bridge) {
-        (Some(one), Some(other)) => reach(world, one).contains_key(other),
-        _ => one.name == other.name,
-    }
-}
-
-/// All bridges that veth pairs join with `start`, each with the pairs that lead there.
-fn reach(world: &World, start: &Name) -> BTreeMap<Name, Vec<(Name, Name)>> {
-    let mut ways: BTreeMap<Name, Vec<(Name, Name)>> = BTreeMap::from([(start.clone(), Vec::new())]);
-    let mut open = VecDeque::from([start.clone()]);
-    while let Some(bridge) = open.pop_front() {
-        for port in world.ports.iter().filter(|port| port.bridge.as_ref() == Some(&bridge)) {
-            let peer = veth_peer(&port.name).and_then(|name| world.ports.iter().find(|p| *p.name == name));
-            let Some((peer, next)) = peer.and_then(|peer| Some((peer, peer.bridge.clone()?))) else {
-                continue;
-            };
-            if !ways.contains_key(&next) {
-                let mut way = ways[&bridge].clone();
-                way.push((port.name.clone(), peer.name.clone()));
-                ways.insert(next.clone(), way);
-                open.push_back(next);
-            }
-        }
-    }
-    ways
 }
 
 /// World and packet, to lay passes out.
@@ -237,7 +155,7 @@ impl Map<'_> {
     fn up(&self, from: &Port) -> Vec<Pass> {
         let gateway = gateway(self.world, from);
         let frame = self.frame(from, self.world.host_mac(&gateway));
-        let mut passes = self.to_stack(from, &gateway, frame);
+        let mut passes = self.up_to_stack(from, &gateway, frame);
         if self.packet.is_ip() {
             let interface = self.interface(&gateway, from);
             passes.push(received(Hook::Prerouting, &interface, None, frame, passes.is_empty()));
@@ -257,15 +175,16 @@ impl Map<'_> {
         }
         let source = self.packet.ether_source.unwrap_or(self.world.host_mac(&gateway));
         let dest = self.packet.ether_dest.unwrap_or_else(|| self.receiver(to.peer_mac()));
-        passes.extend(self.from_stack(&gateway, to, Frame { source, dest }));
+        passes.extend(self.below_stack(&gateway, to, Frame { source, dest }));
         passes
     }
 
     fn between(&self, from: &Port, to: &Port) -> Result<Vec<Pass>, PathError> {
-        if same_layer2(self.world, from, to) {
+        if are_joined(self.world, from, to) {
             let frame = self.frame(from, to.peer_mac());
-            let crossings = from.bridge.as_ref().map(|b| self.crossings(b, Some(&from.name), to));
-            return Ok(self.bridged(crossings.unwrap_or_default(), Some(frame), self.tags(from, to)));
+            let ends = End::port(from).zip(End::port(to));
+            let way = ends.map(|(from, to)| crossings(self.world, from, to)).unwrap_or_default();
+            return Ok(self.bridged(way, Some(frame), self.tags(from, to)));
         }
         let (entry, exit) = (gateway(self.world, from), gateway(self.world, to));
         let frame = self.frame(from, self.world.host_mac(&entry));
@@ -275,27 +194,23 @@ impl Map<'_> {
         if !self.packet.is_ip() {
             return Err(self.not_routable());
         }
-        let mut passes = self.to_stack(from, &entry, frame);
+        let mut passes = self.up_to_stack(from, &entry, frame);
         let (iif, oif) = (self.interface(&entry, from), self.interface(&exit, to));
         passes.push(received(Hook::Prerouting, &iif, None, frame, passes.is_empty()));
         passes.push(received(Hook::Forward, &iif, Some(&oif), frame, false));
         passes.push(inet(Hook::Postrouting, Some(&iif), Some(&oif)));
         let frame = Frame { source: self.world.host_mac(&exit), dest: to.peer_mac() };
-        passes.extend(self.from_stack(&exit, to, frame));
+        passes.extend(self.below_stack(&exit, to, frame));
         Ok(passes)
     }
 
     /// Out of one bridge and into the other, past the host.
     fn joined_outside(&self, from: &Port, to: &Port, frame: Frame) -> Result<Vec<Pass>, PathError> {
-        let uplink = |port: &Port| {
-            self.world.ports.iter().find(|p| p.is_outside() && same_layer2(self.world, p, port))
-        };
-        let (Some(exit), Some(entry)) = (uplink(from), uplink(to)) else { return Err(self.not_routable()) };
-        let (Some(first), Some(second)) = (&from.bridge, &entry.bridge) else {
-            return Err(self.not_routable());
-        };
-        let there = self.crossings(first, Some(&from.name), exit);
-        let here = self.crossings(second, Some(&entry.name), to);
+        let uplink =
+            |port: &Port| self.world.ports.iter().find(|p| p.is_outside() && are_joined(self.world, p, port));
+        let way = |from: &Port, to: &Port| Some(crossings(self.world, End::port(from)?, End::port(to)?));
+        let there = uplink(from).and_then(|exit| way(from, exit)).ok_or_else(|| self.not_routable())?;
+        let here = uplink(to).and_then(|entry| way(entry, to)).ok_or_else(|| self.not_routable())?;
         let mut passes = self.bridged(there, Some(frame), self.packet.vlans.clone());
         let tags = passes.last().map(|pass| pass.vlans.clone()).unwrap_or_default();
         passes.extend(self.bridged(here, Some(frame), tags));
@@ -307,50 +222,21 @@ impl Map<'_> {
     }
 
     /// From a port to the host's interface.
-    fn to_stack(&self, from: &Port, gateway: &Name, frame: Frame) -> Vec<Pass> {
-        let Some(bridge) = &from.bridge else { return Vec::new() };
-        let crossings = self.crossings_to(bridge, Some(&from.name), gateway, None);
-        self.bridged(crossings, Some(frame), self.packet.vlans.clone())
+    fn up_to_stack(&self, from: &Port, gateway: &Name, frame: Frame) -> Vec<Pass> {
+        let Some(start) = End::port(from) else { return Vec::new() };
+        let way = crossings(self.world, start, End::device(gateway));
+        self.bridged(way, Some(frame), self.packet.vlans.clone())
     }
 
     /// From the host's interface to a port.
-    fn from_stack(&self, gateway: &Name, to: &Port, frame: Frame) -> Vec<Pass> {
-        if to.bridge.is_none() {
-            return Vec::new();
-        }
+    fn below_stack(&self, gateway: &Name, to: &Port, frame: Frame) -> Vec<Pass> {
+        let Some(end) = End::port(to) else { return Vec::new() };
         let tags = if self.packet.sender == Sender::PacketSocket || !self.packet.is_ip() {
             self.packet.vlans.clone()
         } else {
             Vec::new()
         };
-        self.bridged(self.crossings(gateway, None, to), Some(frame), tags)
-    }
-
-    fn crossings(&self, start: &Name, entry: Option<&Name>, to: &Port) -> Vec<Crossing> {
-        let Some(end) = &to.bridge else { return Vec::new() };
-        self.crossings_to(start, entry, end, Some(&to.name))
-    }
-
-    fn crossings_to(
-        &self,
-        start: &Name,
-        entry: Option<&Name>,
-        end: &Name,
-        exit: Option<&Name>,
-    ) -> Vec<Crossing> {
-        let reached = reach(self.world, start);
-        let Some(way) = reached.get(end) else { return Vec::new() };
-        let bridge_of = |port: &Name| self.world.ports.iter().find(|p| p.name == *port)?.bridge.clone();
-        let mut crossings = Vec::with_capacity(way.len() + 1);
-        let mut here = Crossing { bridge: start.clone(), entry: entry.cloned(), exit: None };
-        for (near, far) in way {
-            let bridge = bridge_of(far).unwrap_or_else(|| end.clone());
-            let next = Crossing { bridge, entry: Some(far.clone()), exit: None };
-            crossings.push(Crossing { exit: Some(near.clone()), ..here });
-            here = next;
-        }
-        crossings.push(Crossing { exit: exit.cloned(), ..here });
-        crossings
+        self.bridged(crossings(self.world, End::device(gateway), end), Some(frame), tags)
     }
 
     fn bridged(&self, crossings: Vec<Crossing>, frame: Option<Frame>, mut tags: Vec<u16>) -> Vec<Pass> {
@@ -420,7 +306,7 @@ impl Map<'_> {
     }
 
     fn pvid(&self, port: &str) -> u16 {
-        self.world.ports.iter().find(|p| &*p.name == port).and_then(|p| p.pvid).unwrap_or(1)
+        self.world.port(port).and_then(|port| port.pvid).unwrap_or(1)
     }
 
     /// The tags that a frame comes with: what is written, else what the receiver's VLAN asks of a trunk.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::packet::Zone;
 use super::path::PathError;
-use crate::inputs::{HostFacts, Link, LinkKind};
+use crate::inputs::{HostAddress, HostFacts, Link, LinkKind};
 use crate::model::address::{Cidr, Family, Mac};
 use crate::model::guest::{Guest, GuestKind, Nic};
 use crate::model::names::Vmid;
@@ -16,6 +16,9 @@ use crate::ruleset::Name;
 pub struct World {
     pub(super) interfaces: BTreeMap<Name, Interface>,
     pub(super) ports: Vec<Port>,
+    by_name: BTreeMap<Name, usize>,
+    by_bridge: BTreeMap<Name, BTreeSet<usize>>,
+    /// Names besides the built-in ones, to ports.
     zones: BTreeMap<String, usize>,
     locals: BTreeSet<IpAddr>,
     broadcasts: BTreeSet<IpAddr>,
@@ -32,15 +35,6 @@ pub struct Interface {
     pub addresses: Vec<HostAddress>,
     /// What it is.
     pub kind: LinkKind,
-}
-
-/// An address with its prefix length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HostAddress {
-    /// The address.
-    pub address: IpAddr,
-    /// Leading bits that the network's addresses share.
-    pub prefix: u8,
 }
 
 /// A way out of the host: a port of a bridge, or an interface by itself.
@@ -93,7 +87,10 @@ impl World {
         let nics = || guests.values().flat_map(|guest| guest.nics.values().map(move |nic| (guest, nic)));
         let guest_ports: BTreeSet<&str> = nics().map(|(_, nic)| nic.ifname.as_str()).collect();
         for link in &facts.links {
-            world.add_link(link, guest_ports.contains(link.name.as_str()));
+            world.add_link(link);
+            if !guest_ports.contains(link.name.as_str()) {
+                world.add_end(facts, link);
+            }
         }
         for address in facts.resolved.get(&facts.node).into_iter().flatten() {
             world.locals.insert(*address);
@@ -110,9 +107,8 @@ impl World {
     /// Adds an interface of the host's IP stack.
     pub fn add_interface(&mut self, name: &str, interface: Interface) {
         for host in &interface.addresses {
-            self.locals.insert(host.address);
-            self.broadcasts
-                .extend(Cidr::new(host.address, host.prefix).and_then(|network| broadcast_of(network)));
+            self.locals.insert(host.address());
+            self.broadcasts.extend(broadcast_of(host.network()));
         }
         self.interfaces.insert(name.into(), interface);
     }
@@ -125,26 +121,57 @@ impl World {
                 .entry(bridge.clone())
                 .or_insert_with(|| Interface { kind: BRIDGE, ..Interface::default() });
         }
-        let known = self.ports.iter().position(|known| known.name == port.name);
-        let at = known.unwrap_or(self.ports.len());
-        match known {
-            Some(at) => self.ports[at] = port,
-            None => self.ports.push(port),
+        let at = *self.by_name.entry(port.name.clone()).or_insert(self.ports.len());
+        if let Some(old) = self.ports.get(at).and_then(|old| old.bridge.clone()) {
+            self.by_bridge.entry(old).or_default().remove(&at);
+        }
+        if let Some(bridge) = port.bridge.clone() {
+            self.by_bridge.entry(bridge).or_default().insert(at);
+        }
+        if at == self.ports.len() {
+            self.ports.push(port);
+        } else {
+            self.ports[at] = port;
         }
         if let Some(zone) = zone {
             self.zones.insert(zone.to_owned(), at);
         }
     }
 
-    fn add_link(&mut self, link: &Link, is_guest: bool) {
-        let addresses =
-            link.addresses.iter().map(|a| HostAddress { address: a.address(), prefix: a.prefix() });
-        let interface = Interface { mac: link.mac, addresses: addresses.collect(), kind: link.kind };
+    /// Gives the port `port` a name of a topology's own; `false`: there is no such port.
+    pub fn add_zone(&mut self, zone: &str, port: &str) -> bool {
+        let Some(&at) = self.by_name.get(port) else { return false };
+        self.zones.insert(zone.to_owned(), at);
+        true
+    }
+
+    /// The port of this name.
+    pub(super) fn port(&self, name: &str) -> Option<&Port> {
+        self.by_name.get(name).map(|&at| &self.ports[at])
+    }
+
+    /// The ports of a bridge.
+    pub(super) fn ports_of(&self, bridge: &str) -> impl Iterator<Item = &Port> {
+        self.by_bridge.get(bridge).into_iter().flatten().map(|&at| &self.ports[at])
+    }
+
+    fn add_link(&mut self, link: &Link) {
+        let interface = Interface { mac: link.mac, addresses: link.addresses.clone(), kind: link.kind };
         self.add_interface(&link.name, interface);
-        let is_end = matches!(link.kind, LinkKind::Other) && !is_guest && link.name != "lo";
-        if is_end {
-            let bridge = link.master.as_deref().map(Name::from);
-            self.add_port(None, Port::bare(&link.name, bridge));
+    }
+
+    /// What leads somewhere: ports of bridges, and interfaces that stand alone. Members of a bond do not, the bond
+    /// does; of a VLAN and its parent alone the parent does.
+    fn add_end(&mut self, facts: &HostFacts, link: &Link) {
+        let is_bridge = |link: &&Link| matches!(link.kind, LinkKind::Bridge { .. });
+        match &link.master {
+            Some(master) if facts.link(master).as_ref().is_some_and(is_bridge) => {
+                self.add_port(None, Port::bare(&link.name, Some(master.as_str().into())));
+            }
+            None if link.kind == LinkKind::Other && link.name != "lo" => {
+                self.add_port(None, Port::bare(&link.name, None));
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -172,14 +199,17 @@ impl World {
     /// `fwln<vmid>i<n>` in the firewall bridge, `fwpr<vmid>p<n>` in the main one.
     fn join_firewall_bridge(&mut self, vmid: Vmid, nic: &Nic) {
         let (inner, outer) = (format!("fwln{vmid}i{}", nic.index), format!("fwpr{vmid}p{}", nic.index));
-        let known = |name: &str, world: &World| world.ports.iter().any(|port| &*port.name == name);
-        if !known(&inner, self) {
+        if self.port(&format!("fwln{vmid}o{}", nic.index)).is_some() {
+            // Behind it is Open vSwitch, which netfilter does not see.
+            return;
+        }
+        if self.port(&inner).is_none() {
             let bridge = format!("fwbr{vmid}i{}", nic.index);
             self.add_port(None, Port::bare(&inner, Some(bridge.into())));
         }
         let main = nic.bridge.as_deref().map(Name::from);
-        match self.ports.iter_mut().find(|port| *port.name == outer) {
-            Some(port) => port.pvid = nic.tag,
+        match self.by_name.get(outer.as_str()) {
+            Some(&at) => self.ports[at].pvid = nic.tag,
             None => self.add_port(None, Port { pvid: nic.tag, ..Port::bare(&outer, main) }),
         }
     }
@@ -196,10 +226,9 @@ impl World {
             _ => {}
         }
         let found = match word.split_once('/') {
-            Some((bridge, port)) => self
-                .ports
-                .iter()
-                .position(|p| &*p.name == port && p.bridge.as_deref().is_some_and(|b| b == bridge)),
+            Some((bridge, port)) => {
+                self.by_name.get(port).copied().filter(|&at| self.ports[at].bridge.as_deref() == Some(bridge))
+            }
             None => self.guest_port(word),
         };
         let unknown = || PathError::UnknownZone(zone.clone());
@@ -277,9 +306,12 @@ impl Port {
         self.mac.unwrap_or(STRANGER)
     }
 
-    /// Whether it leads out of the node: neither to a guest nor to another bridge of the node.
+    /// Whether it leads out of the node: neither to a guest, known or not, nor to another bridge of the node.
     pub(super) fn is_outside(&self) -> bool {
-        self.guest.is_none() && veth_peer(&self.name).is_none()
+        let is_numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+        let unknown_guest =
+            ["tap", "veth"].iter().any(|kind| self.name.strip_prefix(kind).is_some_and(is_numbered));
+        self.guest.is_none() && !unknown_guest && veth_peer(&self.name).is_none()
     }
 }
 
