@@ -22,6 +22,14 @@ macro_rules! features {
             /// All but the helpers.
             pub const FIXED: &'static [Feature] = &[$(Feature::$name,)*];
 
+            /// A word for names.
+            fn id(self) -> &'static str {
+                match self {
+                    $(Feature::$name => stringify!($name),)*
+                    Feature::Helper(name) => name,
+                }
+            }
+
             /// What it is.
             pub fn name(self) -> String {
                 match self {
@@ -38,9 +46,10 @@ macro_rules! features {
                 }
             }
 
-            /// A script that the kernel only accepts if it has the feature.
+            /// A script that the kernel only accepts if it has the feature. Each has a table of its own:
+            /// libnftables 1.0.6 remembers what a dry run declared.
             pub(crate) fn probe(self) -> String {
-                let table = "proxmox-firewall-probe";
+                let table = &format!("proxmox-firewall-probe-{}", self.id());
                 match self {
                     $(Feature::$name => $probe.replace("TABLE", table),)*
                     Feature::Helper(name) => format!(

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::firewall::Lowering;
 use super::names::Names;
 use super::value::{boolean, integer, log_level};
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -145,13 +146,8 @@ impl Given<'_> {
 }
 
 /// Applies one line to `options`. Options have no comments: `#` belongs to the value.
-pub(super) fn lower<O>(
-    options: &mut O,
-    known: &[Known<O>],
-    line: RawLine<'_>,
-    names: &Names<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
+pub(super) fn lower<O>(options: &mut O, known: &[Known<O>], line: RawLine<'_>, lowering: &mut Lowering<'_>) {
+    let Lowering { names, diagnostics } = lowering;
     let (key, value) = line.split_at(b':');
     let key = key.trimmed();
     let (Some(name), Some(value)) = (key.text().filter(|name| !name.str.is_empty()), value) else {
@@ -219,7 +215,8 @@ fn nonzero(word: &str) -> Result<bool, &'static str> {
 
 /// `0`, `1`, or the Unix time up to which the firewall is on (and 60 s longer).
 fn enable(word: &str) -> Result<Enable, &'static str> {
-    let number = boolean(word).map(u64::from).or_else(|| integer(word, u64::MAX));
+    // Up to the largest signed number: 60 s more still fit.
+    let number = boolean(word).map(u64::from).or_else(|| integer(word, u64::MAX >> 1));
     match number.ok_or("write `0` or `1`")? {
         0 => Ok(Enable::Off),
         1 => Ok(Enable::On),

@@ -1,5 +1,6 @@
 //! Files, what they come to, and what is said about them.
 
+mod codes;
 mod devices;
 mod files;
 mod hostile;
@@ -7,6 +8,7 @@ mod lexical;
 mod options;
 mod sets;
 
+use crate::diagnostic::Place;
 use crate::inputs::{FileContent, HostFacts, Inputs};
 use crate::model::Config;
 use crate::span::Sources;
@@ -40,6 +42,13 @@ fn read(inputs: &Inputs) -> (Config, Vec<String>) {
     let (config, diagnostics) = super::config(inputs, &mut sources);
     let shown = diagnostics.iter().map(|diagnostic| {
         assert!(!diagnostic.message.is_empty() && diagnostic.message.len() < 400, "{diagnostic:?}");
+        if let Place::Span(span) = diagnostic.place {
+            assert!(
+                span.start <= span.end && span.end as usize <= sources.text(span.file).len(),
+                "{diagnostic:?}"
+            );
+        }
+        assert!(diagnostic.remedy.as_ref().is_none_or(|remedy| remedy.len() < 400), "{diagnostic:?}");
         let line = diagnostic.line(&sources);
         let (place, rest) = line.split_once(": ").expect("a place");
         let mut parts = place.rsplit('/').next().expect("a file name").split(':');
