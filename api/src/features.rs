@@ -4,9 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::ruleset::{
-    Compare, Field, Rule, Ruleset, SetKind, Statement, Table, TableFamily,
-};
+use engine::ruleset::{Compare, Field, Rule, Ruleset, SetKind, Statement, Table, TableFamily};
 
 macro_rules! features {
     ($($name:ident $text:literal $brought_by:literal $probe:literal;)*) => {
@@ -102,6 +100,9 @@ pub fn used(ruleset: &Ruleset) -> BTreeSet<Feature> {
 pub fn used_by(table: &Table) -> BTreeSet<Feature> {
     let mut features: BTreeSet<Feature> =
         table.helpers.iter().map(|object| Feature::Helper(object.helper)).collect();
+    if !table.helpers.is_empty() {
+        features.insert(conntrack(table.family));
+    }
     for set in &table.sets {
         if set.interval && set.key.len() > 1 {
             features.insert(Feature::ConcatenatedIntervals);
@@ -121,11 +122,15 @@ pub fn used_by_rule(family: TableFamily, rule: &Rule) -> BTreeSet<Feature> {
     rule.statements.iter().flat_map(|statement| needs(family, statement)).collect()
 }
 
-fn needs(family: TableFamily, statement: &Statement) -> Vec<Feature> {
-    let conntrack = match family {
+fn conntrack(family: TableFamily) -> Feature {
+    match family {
         TableFamily::Inet => Feature::InetConntrack,
         TableFamily::Bridge => Feature::BridgeConntrack,
-    };
+    }
+}
+
+fn needs(family: TableFamily, statement: &Statement) -> Vec<Feature> {
+    let conntrack = conntrack(family);
     let of_field = |field: &Field| field_needs(conntrack, *field);
     match statement {
         Statement::Compare(Compare { field, .. }) | Statement::Masked { field, .. } => {
@@ -143,10 +148,9 @@ fn needs(family: TableFamily, statement: &Statement) -> Vec<Feature> {
             TableFamily::Inet => Feature::InetReject,
             TableFamily::Bridge => Feature::BridgeReject,
         }],
-        Statement::Counter
-        | Statement::MarkSet(_)
-        | Statement::MarkClear(_)
-        | Statement::Verdict(_) => Vec::new(),
+        Statement::Counter | Statement::MarkSet(_) | Statement::MarkClear(_) | Statement::Verdict(_) => {
+            Vec::new()
+        }
     }
 }
 
@@ -237,13 +241,16 @@ pub fn reduce(ruleset: &Ruleset, missing: &BTreeSet<Feature>) -> Reduced {
                 }
             }
         }
+        if missing.contains(&conntrack(family)) {
+            table.helpers.clear();
+        }
         for chain in &mut table.chains {
             let before = chain.rules.len();
             chain.rules.retain(|rule| used_by_rule(family, rule).is_disjoint(missing));
             n_removed += before - chain.rules.len();
         }
         reduced.losses.push(format!(
-            "lab build: {n_removed} rules of table {} {} are left out, because this kernel lacks {}: THIS DOES NOT PROTECT",
+            "THIS BUILD DOES NOT PROTECT: {n_removed} rules of table {} {} are left out, because this kernel lacks {}",
             table.family.as_str(),
             table.name,
             list(&lacking)
@@ -271,7 +278,7 @@ fn without_helpers(ruleset: &mut Ruleset, missing: &BTreeSet<Feature>) -> Vec<St
             chain.rules.retain(|rule| !rule.statements.iter().any(assigns));
         }
         losses.push(format!(
-            "the kernel lacks the conntrack helper {}: connections that it announces meet the rules",
+            "no conntrack helper {}: this kernel lacks it; connections that it would announce meet the rules",
             names.into_iter().collect::<Vec<_>>().join(", ")
         ));
     }
@@ -285,7 +292,7 @@ fn table_loss(table: &Table, lacking: &[Feature]) -> String {
         TableFamily::Bridge => "guests and VNets are NOT PROTECTED",
     };
     format!(
-        "table {} {} is not loaded, {protects}: this kernel lacks {}",
+        "{protects}: table {} {} is not loaded, because this kernel lacks {}",
         table.family.as_str(),
         table.name,
         list(lacking)

@@ -46,12 +46,21 @@ pub(super) fn warn(text: &str) {
 
 /// What is not protected: for the top of a report.
 pub(super) fn losses(losses: &[String]) -> String {
-    losses.iter().map(|loss| format!("{BAD}NOT PROTECTED{BAD:#}: {loss}\n")).collect()
+    let line = |loss: &String| {
+        let (what, why) = loss.split_once(": ").unwrap_or((loss, ""));
+        format!("{BAD}{what}{BAD:#}: {why}\n")
+    };
+    losses.iter().map(line).collect()
 }
 
 /// Events to standard error, as `RUST_LOG` wants them; without it nothing.
 pub(super) fn trace() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
     let ansi = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(ansi)
+        .with_writer(io::stderr)
+        .without_time()
+        .init();
 }

@@ -2,7 +2,8 @@
 
 use anyhow::Context;
 use engine::inputs::Settings;
-use engine::simulate::trace::{Detail, Trace};
+use engine::ruleset::Origin;
+use engine::simulate::trace::{self, Detail, Step, Trace};
 use engine::simulate::{Packet, Verdict, World, simulate};
 use engine::span::Sources;
 
@@ -10,7 +11,7 @@ use super::Outcome;
 use super::node::Node;
 use super::output::{print, print_json};
 use crate::host::facts::Wanted;
-use crate::report::{BAD, BOLD, GOOD, NOTABLE};
+use crate::report::{self, BAD, BOLD, GOOD, NOTABLE};
 use crate::views::trace::TraceView;
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +42,8 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     let node = Node::compile_aloud(wanted, Settings::default())?;
     let compiled = &node.compiled;
     let world = World::from_facts(&node.facts, &compiled.config.guests);
-    let trace = simulate(&compiled.plan.ruleset, &world, &packet).context("could not find the packet's way")?;
+    let trace =
+        simulate(&compiled.plan.ruleset, &world, &packet).context("could not find the packet's way")?;
     if args.json {
         print_json(&TraceView::new(&packet, &trace, &compiled.sources, args.all))?;
     } else {
@@ -51,7 +53,7 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     Ok(Outcome::Clean)
 }
 
-/// The trace with its verdict in colour.
+/// The trace with its verdict in colour, and the line of the configuration that led there.
 pub(super) fn text(trace: &Trace<'_>, detail: Detail, sources: &Sources) -> String {
     let plain = trace.text(detail, Some(sources)).to_string();
     let style = match trace.verdict {
@@ -60,5 +62,45 @@ pub(super) fn text(trace: &Trace<'_>, detail: Detail, sources: &Sources) -> Stri
         Verdict::Indeterminate { .. } => NOTABLE,
     };
     let word = format!("verdict: {}", trace.verdict);
-    plain.replacen(&word, &format!("{style}{word}{style:#}"), 1)
+    let mut text = plain.replacen(&word, &format!("{style}{word}{style:#}"), 1);
+    if let Some(origin) = cause(trace) {
+        text.push_str(&format!("because of {}\n", place(origin, sources)));
+    }
+    text
+}
+
+fn place(origin: Origin, sources: &Sources) -> String {
+    match origin {
+        Origin::Line(span) | Origin::Option { at: Some(span), .. } => {
+            let (position, line) = (sources.position(span), sources.line_text(span));
+            format!("{BOLD}{}:{}{BOLD:#}: {}", position.path, position.line, line.trim())
+        }
+        Origin::Option { at: None, .. } | Origin::Skeleton(_) => report::origin(origin, sources),
+    }
+}
+
+/// Why the deciding rule was met: its own origin, or, where that is one for all (ours, or an option's default in a
+/// shared chain), its caller's, and so on. A policy is its own reason.
+fn cause(trace: &Trace<'_>) -> Option<Origin> {
+    let deciding = trace.deciding.as_ref()?;
+    let (mut origin, mut chain) = (deciding.origin(), &deciding.chain.name);
+    let rules = trace.steps.iter().rev().filter_map(|step| match step {
+        Step::Rule(rule) => Some(rule),
+        Step::Hook { .. } | Step::Chain { .. } | Step::Policy | Step::Answer { .. } => None,
+    });
+    for rule in rules {
+        match origin {
+            Origin::Skeleton(_) => {}
+            Origin::Option { name, at: None } if !name.starts_with("policy") => {}
+            Origin::Line(_) | Origin::Option { .. } => break,
+        }
+        let is_caller = match &rule.outcome {
+            trace::Outcome::Jumped(called) | trace::Outcome::WentTo(called) => called.name == *chain,
+            _ => false,
+        };
+        if is_caller {
+            (origin, chain) = (rule.place.origin(), &rule.place.chain.name);
+        }
+    }
+    Some(origin)
 }

@@ -26,8 +26,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
-    let tree = if wanted.paths.is_live() && wanted.facts.is_none() { None } else { Some(facts::gather(wanted)?) };
-    let mut run = Run { registries: files::registries(&Paths::default()), tree, n_passed: 0, failures: Vec::new() };
+    let tree =
+        if wanted.paths.is_live() && wanted.facts.is_none() { None } else { Some(facts::gather(wanted)?) };
+    let mut run =
+        Run { registries: files::registries(&Paths::default()), tree, n_passed: 0, failures: Vec::new() };
     for path in &args.files {
         run.file(path).with_context(|| format!("could not use {}", path.display()))?;
     }
@@ -83,11 +85,14 @@ impl Run {
         let trace = simulate(&compiled.plan.ruleset, &world, &packet)?;
         let wanted = vectors::contradiction(&vector.expect, vector.reject_mode.as_deref(), &trace.verdict);
         Ok(wanted.map(|wanted| {
-            let story = trace.text(Detail::Summary, Some(&compiled.sources)).to_string();
+            let story = super::simulate::text(&trace, Detail::Summary, &compiled.sources);
             let indented: String = story.lines().map(|line| format!("    {line}\n")).collect();
             let found = word(&trace.verdict);
             let id = &vector.id;
-            format!("{BAD}FAILED{BAD:#} {id}: expected {wanted}, got {found} ({packet})\n    {}\n{indented}", vector.why)
+            format!(
+                "{BAD}FAILED{BAD:#} {id}: expected {wanted}, got {found} ({packet})\n    {}\n{indented}",
+                vector.why
+            )
         }))
     }
 

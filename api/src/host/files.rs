@@ -140,7 +140,7 @@ impl Reader<'_> {
 }
 
 /// `tap100i0`, `veth200i1`.
-pub(super) fn vmid_of_port(name: &str) -> Option<&str> {
+pub(crate) fn vmid_of_port(name: &str) -> Option<&str> {
     let rest = name.strip_prefix("tap").or_else(|| name.strip_prefix("veth"))?;
     let (vmid, index) = rest.split_once('i')?;
     let numeric = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -148,8 +148,7 @@ pub(super) fn vmid_of_port(name: &str) -> Option<&str> {
 }
 
 fn is_guest_file(name: &str, ending: &str) -> bool {
-    name.strip_suffix(ending)
-        .is_some_and(|vmid| !vmid.is_empty() && vmid.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_suffix(ending).is_some_and(|vmid| !vmid.is_empty() && vmid.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Names in a directory, sorted; none if it is not there.

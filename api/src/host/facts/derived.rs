@@ -54,11 +54,8 @@ fn links(config: &Config, interfaces: &str) -> Vec<Link> {
         }
         link.addresses.extend(stanza.addresses);
         for port in stanza.ports {
-            let port = links.entry(port.clone()).or_insert_with(|| Link {
-                name: port,
-                up: true,
-                ..Link::default()
-            });
+            let port =
+                links.entry(port.clone()).or_insert_with(|| Link { name: port, up: true, ..Link::default() });
             port.master = Some(stanza.name.clone());
         }
     }
@@ -67,7 +64,23 @@ fn links(config: &Config, interfaces: &str) -> Vec<Link> {
         let port = Link { name: name.clone(), master: nic.bridge.clone(), up: true, ..Link::default() };
         links.insert(name, port);
     }
+    add_uplinks(&mut links);
     links.into_values().collect()
+}
+
+/// A bridge of which nothing but guests is known gets a port to the world, or no packet could come from there.
+fn add_uplinks(links: &mut BTreeMap<String, Link>) {
+    let is_bridge = |link: &&Link| matches!(link.kind, LinkKind::Bridge { .. });
+    let has_port = |bridge: &&Link| {
+        let is_port = |link: &Link| link.master.as_ref() == Some(&bridge.name);
+        links.values().any(|link| is_port(link) && files::vmid_of_port(&link.name).is_none())
+    };
+    let lonely: Vec<String> =
+        links.values().filter(is_bridge).filter(|bridge| !has_port(bridge)).map(|b| b.name.clone()).collect();
+    for (index, bridge) in lonely.into_iter().enumerate() {
+        let name = format!("uplink{index}");
+        links.insert(name.clone(), Link { name, master: Some(bridge), up: true, ..Link::default() });
+    }
 }
 
 /// What matters of an `iface` stanza of interfaces(5).
