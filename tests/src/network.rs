@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::facts_view::FactsView;
+use proxmox_firewall::views::facts::FactsView;
 use engine::inputs::{FileContent, HostFacts, Inputs};
 use engine::model::guest::Guest;
 use engine::model::names::Vmid;

@@ -75,6 +75,13 @@ pub fn nodes(paths: &Paths) -> Result<Vec<String>, GatherError> {
     list(&paths.at("/etc/pve/nodes"))
 }
 
+/// The registries of names alone.
+pub fn registries(paths: &Paths) -> Files {
+    let mut reader = Reader { paths, files: Files::new() };
+    reader.registries();
+    reader.files
+}
+
 /// A text file of the node, if it is there and can be read.
 pub fn text(paths: &Paths, absolute: &str) -> Option<String> {
     match read(&paths.at(absolute)) {
@@ -128,9 +135,7 @@ impl Reader<'_> {
         if self.paths.is_live() || REGISTRIES.iter().any(|file| self.files.contains_key(*file)) {
             return;
         }
-        let mut live = Reader { paths: &Paths::default(), files: Files::new() };
-        live.registries();
-        self.files.append(&mut live.files);
+        self.files.append(&mut registries(&Paths::default()));
     }
 }
 
