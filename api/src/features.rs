@@ -4,9 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::ruleset::{
-    Compare, Field, Rule, Ruleset, SetKind, Statement, Table, TableFamily,
-};
+use engine::ruleset::{Compare, Field, Rule, Ruleset, SetKind, Statement, Table, TableFamily};
 
 macro_rules! features {
     ($($name:ident $text:literal $brought_by:literal $probe:literal;)*) => {
@@ -134,10 +132,9 @@ fn needs(family: TableFamily, statement: &Statement) -> Vec<Feature> {
             TableFamily::Inet => Feature::InetReject,
             TableFamily::Bridge => Feature::BridgeReject,
         }],
-        Statement::Counter
-        | Statement::MarkSet(_)
-        | Statement::MarkClear(_)
-        | Statement::Verdict(_) => Vec::new(),
+        Statement::Counter | Statement::MarkSet(_) | Statement::MarkClear(_) | Statement::Verdict(_) => {
+            Vec::new()
+        }
     }
 }
 

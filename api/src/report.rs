@@ -87,8 +87,10 @@ fn excerpt(span: Span, sources: &Sources, style: Style) -> String {
     let shown_end = skipped + shown.chars().count();
     let lead = if skipped > 0 { "…" } else { "" };
     let trail = if shown_end < all.len() { "…" } else { "" };
-    let indent: String =
-        all[skipped.min(all.len())..first.min(all.len())].iter().map(|c| if *c == '\t' { '\t' } else { ' ' }).collect();
+    let indent: String = all[skipped.min(all.len())..first.min(all.len())]
+        .iter()
+        .map(|c| if *c == '\t' { '\t' } else { ' ' })
+        .collect();
     let carets = "^".repeat(last.min(shown_end.max(first + 1)) - first);
     let shift = " ".repeat(lead.chars().count());
     format!("    {lead}{shown}{trail}\n    {shift}{indent}{style}{carets}{style:#}\n")
@@ -124,9 +126,11 @@ mod tests {
 
     fn shown(line: &str, start: u32, end: u32) -> String {
         let mut sources = Sources::default();
-        let file = sources.add("/etc/pve/firewall/100.fw", format!("first\n{line}\nlast\n").as_bytes().into());
+        let file =
+            sources.add("/etc/pve/firewall/100.fw", format!("first\n{line}\nlast\n").as_bytes().into());
         let span = Span { file, start: 6 + start, end: 6 + end };
-        let diagnostic = Diagnostic::new(Code::AliasUnresolved, Place::Span(span), "no alias `x`", "rule is skipped");
+        let diagnostic =
+            Diagnostic::new(Code::AliasUnresolved, Place::Span(span), "no alias `x`", "rule is skipped");
         let text = diagnostics(&[diagnostic.help("define it")], &sources);
         anstream::adapter::strip_str(&text).to_string()
     }
@@ -143,7 +147,9 @@ mod tests {
         let line = format!("{}word{}", "a ".repeat(400), " b".repeat(400));
         let text = shown(&line, 800, 804);
         assert!(text.lines().nth(1).is_some_and(|l| l.contains("…") && l.contains("word") && l.len() < 200));
-        let column = |text: &str, needle: &str| text.chars().collect::<String>().find(needle).map(|at| text[..at].chars().count());
+        let column = |text: &str, needle: &str| {
+            text.chars().collect::<String>().find(needle).map(|at| text[..at].chars().count())
+        };
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(column(lines[1], "word"), column(lines[2], "^^^^"));
     }

@@ -24,7 +24,11 @@ fn invalid(place: &str, value: impl ToString) -> InvalidTopology {
 }
 
 /// The node of a topology with the configuration of a vector.
-pub fn inputs(topology: &TopologyView, config: &ConfigView, registries: &Files) -> Result<Inputs, InvalidTopology> {
+pub fn inputs(
+    topology: &TopologyView,
+    config: &ConfigView,
+    registries: &Files,
+) -> Result<Inputs, InvalidTopology> {
     let mut files = registries.clone();
     let mut add = |path: String, text: &str| files.insert(path, FileContent::text(text));
     let node = &topology.node;
@@ -73,9 +77,8 @@ fn guests(topology: &TopologyView) -> BTreeMap<u32, GuestText> {
         for (key, value) in [("ip", &zone.ip), ("ip6", &zone.ip6)] {
             value.iter().for_each(|value| line.push_str(&format!(",{key}={value}")));
         }
-        let guest = guests
-            .entry(vmid)
-            .or_insert_with(|| GuestText { kind: zone.kind.clone(), text: String::new() });
+        let guest =
+            guests.entry(vmid).or_insert_with(|| GuestText { kind: zone.kind.clone(), text: String::new() });
         guest.text.push_str(&line);
         guest.text.push('\n');
     }
@@ -96,7 +99,8 @@ fn corosync_conf(view: &CorosyncView) -> String {
 fn facts(topology: &TopologyView, config: &ConfigView) -> Result<HostFacts, InvalidTopology> {
     let mut links = Vec::new();
     for (index, (name, addresses)) in topology.bridges.iter().enumerate() {
-        let parsed = addresses.iter().map(|text| text.parse::<HostAddress>().map_err(|_| invalid(name, text)));
+        let parsed =
+            addresses.iter().map(|text| text.parse::<HostAddress>().map_err(|_| invalid(name, text)));
         links.push(Link {
             name: name.clone(),
             kind: LinkKind::Bridge { vlan_aware: false },
@@ -188,7 +192,8 @@ pub fn log_prefix(log: &LogView) -> Option<String> {
         // The classic firewall's own chains are ours without its prefix.
         return log.legacy.as_ref().map(|legacy| legacy.replace("PVEFW-", ""));
     };
-    let is_policy = log.legacy.as_ref().is_none_or(|legacy| legacy.contains("policy ")) && log.event.contains("policy");
+    let is_policy =
+        log.legacy.as_ref().is_none_or(|legacy| legacy.contains("policy ")) && log.event.contains("policy");
     let prefix = if is_policy { nft.replacen(": ", ": policy ", 1) } else { nft.clone() };
     let mut guests = log.config.files.keys().filter_map(|name| name.strip_suffix(".fw"));
     match guests.find(|stem| stem.bytes().all(|b| b.is_ascii_digit())) {

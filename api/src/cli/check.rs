@@ -71,9 +71,8 @@ fn text(node: &Node, ability: Option<&Ability>) -> String {
 
 fn view(node: &Node, ability: Option<&Ability>) -> CheckView {
     let compiled = &node.compiled;
-    let feature = |ability: &Ability, feature: &Feature| {
-        FeatureView::new(*feature, !ability.missing.contains(feature))
-    };
+    let feature =
+        |ability: &Ability, feature: &Feature| FeatureView::new(*feature, !ability.missing.contains(feature));
     let diagnostics =
         compiled.diagnostics.iter().map(|d| DiagnosticView::new(d, &compiled.sources)).collect();
     CheckView {

@@ -100,8 +100,10 @@ impl<'n> Origins<'n> {
         const MARK: &str = " comment \"";
         let known = line.rsplit_once(MARK).and_then(|(rule, comment)| {
             let origins = self.by_id.get(comment.strip_suffix('"')?)?;
-            let places: Vec<String> =
-                origins.iter().map(|origin| report::origin(*origin, self.sources?).into()).collect::<Option<_>>()?;
+            let places: Vec<String> = origins
+                .iter()
+                .map(|origin| report::origin(*origin, self.sources?).into())
+                .collect::<Option<_>>()?;
             Some(format!("{rule}  {QUIET}# {}{QUIET:#}\n", places.join("; ")))
         });
         known.unwrap_or_else(|| format!("{line}\n"))
@@ -110,7 +112,9 @@ impl<'n> Origins<'n> {
     fn add(&self, object: &mut Value) {
         let Some(rule) = object.get_mut("rule").and_then(Value::as_object_mut) else { return };
         let id = rule.get("comment").and_then(Value::as_str);
-        let (Some(origins), Some(sources)) = (id.and_then(|id| self.by_id.get(id)), self.sources) else { return };
+        let (Some(origins), Some(sources)) = (id.and_then(|id| self.by_id.get(id)), self.sources) else {
+            return;
+        };
         let views: Vec<OriginView> = origins.iter().map(|origin| OriginView::new(*origin, sources)).collect();
         if let Ok(views) = serde_json::to_value(views) {
             rule.insert("origin".to_owned(), views);

@@ -22,7 +22,10 @@ pub(super) fn run(wanted: &Wanted) -> anyhow::Result<Outcome> {
     match resolved.local_network.span {
         Some(span) => {
             let at = node.compiled.sources.position(span);
-            text.push_str(&format!("using user defined local_network: {networks} ({}:{})\n", at.path, at.line));
+            text.push_str(&format!(
+                "using user defined local_network: {networks} ({}:{})\n",
+                at.path, at.line
+            ));
         }
         None => {
             text.push_str(&format!("network auto detect: {networks}\n"));
@@ -33,12 +36,15 @@ pub(super) fn run(wanted: &Wanted) -> anyhow::Result<Outcome> {
     let management = listed(&resolved.management.intervals);
     text.push_str(&format!("\naccepting management of this node (tcp {}) from: {management}\n", ports()));
     if let Some(corosync) = &resolved.corosync {
-        let pairs: Vec<String> = corosync.pairs.iter().map(|(peer, own)| format!("{peer} to {own}")).collect();
+        let pairs: Vec<String> =
+            corosync.pairs.iter().map(|(peer, own)| format!("{peer} to {own}")).collect();
         if !pairs.is_empty() {
             text.push_str(&format!("accepting corosync from: {}\n", pairs.join(", ")));
         }
         if corosync.unresolved {
-            text.push_str("accepting corosync from the whole management set, because a peer has no known address\n");
+            text.push_str(
+                "accepting corosync from the whole management set, because a peer has no known address\n",
+            );
         }
     }
     print(&text)?;

@@ -41,7 +41,8 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     let node = Node::compile_aloud(wanted, Settings::default())?;
     let compiled = &node.compiled;
     let world = World::from_facts(&node.facts, &compiled.config.guests);
-    let trace = simulate(&compiled.plan.ruleset, &world, &packet).context("could not find the packet's way")?;
+    let trace =
+        simulate(&compiled.plan.ruleset, &world, &packet).context("could not find the packet's way")?;
     if args.json {
         print_json(&TraceView::new(&packet, &trace, &compiled.sources, args.all))?;
     } else {

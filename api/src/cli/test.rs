@@ -26,8 +26,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
-    let tree = if wanted.paths.is_live() && wanted.facts.is_none() { None } else { Some(facts::gather(wanted)?) };
-    let mut run = Run { registries: files::registries(&Paths::default()), tree, n_passed: 0, failures: Vec::new() };
+    let tree =
+        if wanted.paths.is_live() && wanted.facts.is_none() { None } else { Some(facts::gather(wanted)?) };
+    let mut run =
+        Run { registries: files::registries(&Paths::default()), tree, n_passed: 0, failures: Vec::new() };
     for path in &args.files {
         run.file(path).with_context(|| format!("could not use {}", path.display()))?;
     }
@@ -87,7 +89,10 @@ impl Run {
             let indented: String = story.lines().map(|line| format!("    {line}\n")).collect();
             let found = word(&trace.verdict);
             let id = &vector.id;
-            format!("{BAD}FAILED{BAD:#} {id}: expected {wanted}, got {found} ({packet})\n    {}\n{indented}", vector.why)
+            format!(
+                "{BAD}FAILED{BAD:#} {id}: expected {wanted}, got {found} ({packet})\n    {}\n{indented}",
+                vector.why
+            )
         }))
     }
 

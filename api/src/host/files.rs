@@ -148,8 +148,7 @@ pub(super) fn vmid_of_port(name: &str) -> Option<&str> {
 }
 
 fn is_guest_file(name: &str, ending: &str) -> bool {
-    name.strip_suffix(ending)
-        .is_some_and(|vmid| !vmid.is_empty() && vmid.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_suffix(ending).is_some_and(|vmid| !vmid.is_empty() && vmid.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Names in a directory, sorted; none if it is not there.

@@ -123,7 +123,9 @@ fn faults(script: &Script, rejected: Rejected) -> Vec<Fault> {
         let index = error.line.and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
         Fault {
             origin: index.and_then(|index| *script.origins.get(index)?),
-            command: index.and_then(|index| lines.get(index)).map_or(String::new(), |line| line.trim().to_owned()),
+            command: index
+                .and_then(|index| lines.get(index))
+                .map_or(String::new(), |line| line.trim().to_owned()),
             message: error.message,
         }
     };
@@ -170,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_fault_names_the_line_of_the_script() {
-        let script = Script { text: "add table inet x\nadd rule inet x y\n".to_owned(), origins: vec![None; 2] };
+        let script =
+            Script { text: "add table inet x\nadd rule inet x y\n".to_owned(), origins: vec![None; 2] };
         let error = nft_ffi::NftError { line: Some(2), columns: None, message: "no chain".to_owned() };
         let rejected = nft_ffi::Rejected { errors: vec![error], stderr: String::new() };
         assert_eq!(faults(&script, rejected)[0].command, "add rule inet x y");

@@ -169,10 +169,17 @@ mod tests {
 
     #[test]
     fn reads_what_it_needs_and_no_more() {
-        let facts = read(r#"{"node": "n", "links": [{"name": "vmbr0", "kind": "bridge", "addresses": ["192.0.2.1/24"]}]}"#);
+        let facts = read(
+            r#"{"node": "n", "links": [{"name": "vmbr0", "kind": "bridge", "addresses": ["192.0.2.1/24"]}]}"#,
+        );
         let facts = facts.expect("valid");
         assert!(facts.links[0].up);
-        assert!(facts.links[0].addresses.iter().any(|a| a.address().to_string() == "192.0.2.1" && a.prefix() == 24));
+        assert!(
+            facts.links[0]
+                .addresses
+                .iter()
+                .any(|a| a.address().to_string() == "192.0.2.1" && a.prefix() == 24)
+        );
     }
 
     #[test]

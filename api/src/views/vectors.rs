@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use engine::model::address::Mac;
+use engine::simulate::Packet;
 use engine::simulate::packet::{
     Arp, Fragment, Icmp, Ipv4, Ipv6, L3, Ports, Quoted, Sender, State, TcpFlags, Transport, Zone,
 };
-use engine::simulate::Packet;
 use serde::Deserialize;
 
 /// The whole file.

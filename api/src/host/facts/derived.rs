@@ -54,11 +54,8 @@ fn links(config: &Config, interfaces: &str) -> Vec<Link> {
         }
         link.addresses.extend(stanza.addresses);
         for port in stanza.ports {
-            let port = links.entry(port.clone()).or_insert_with(|| Link {
-                name: port,
-                up: true,
-                ..Link::default()
-            });
+            let port =
+                links.entry(port.clone()).or_insert_with(|| Link { name: port, up: true, ..Link::default() });
             port.master = Some(stanza.name.clone());
         }
     }

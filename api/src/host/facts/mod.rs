@@ -125,9 +125,7 @@ fn node_of_root(paths: &Paths) -> Result<String, FactsError> {
     }
     match files::text(paths, "/etc/hostname").as_deref().and_then(short_name) {
         Some(name) => Ok(name),
-        None => {
-            Err(FactsError::NoNode(format!("there are {}, and no etc/hostname", known(&nodes))))
-        }
+        None => Err(FactsError::NoNode(format!("there are {}, and no etc/hostname", known(&nodes)))),
     }
 }
 
