@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod case;
-pub mod facts_view;
 pub mod generate;
 pub mod golden;
 pub mod network;
