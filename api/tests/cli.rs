@@ -189,3 +189,29 @@ fn load_list_flush() {
     assert!(text.contains("removed table inet proxmox-firewall\n"), "{text}");
     assert!(text.trim_end().ends_with("table bridge proxmox-firewall-guests is not there"), "{text}");
 }
+
+/// As on a node: files below `/`, interfaces and addresses from the kernel, in namespaces of their own.
+#[test]
+fn facts_of_the_running_system() {
+    let script = format!(
+        "set -e; mount -t tmpfs etc /etc; cp -r {root}/etc/. /etc/; hostname pve1.example.org; b={binary}
+         ip link set lo up; ip link add vmbr0 type bridge; ip addr add 192.0.2.11/24 dev vmbr0
+         ip link set vmbr0 up; ip link add eno1 type veth peer name far; ip link set eno1 master vmbr0 up
+         ip link property add dev eno1 altname enp3s0
+         ip link add tap100i0 type veth peer name far100; ip link set tap100i0 master vmbr0 up
+         $b localnet; $b simulate 'outside host tcp 192.0.2.50:1 > 192.0.2.11:8006'
+         $b check --json || true",
+        root = cluster().display(),
+        binary = env!("CARGO_BIN_EXE_proxmox-firewall")
+    );
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "--uts", "sh", "-c", &script])
+        .output()
+        .expect("unshare runs");
+    let text = printed(&output, 0);
+    assert!(text.starts_with("local hostname: pve1\nlocal IP address: 192.0.2.11\n"), "{text}");
+    assert!(text.contains("using detected local_network: 192.0.2.0/24"), "{text}");
+    assert!(text.contains("verdict: accept"), "{text}");
+    let report: Value = serde_json::from_str(&text[text.find("\n{\n").expect("JSON")..]).expect("JSON");
+    assert!(report["features"].as_array().is_some_and(|features| !features.is_empty()), "{text}");
+}
