@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
+use engine::classic::{Effect, Note};
 use engine::diagnostic::{Diagnostic, Place, Severity};
 use engine::ruleset::Origin;
 use engine::span::{Sources, Span};
@@ -69,6 +70,37 @@ fn one(text: &mut String, diagnostic: &Diagnostic, sources: &Sources) {
     if let Some(remedy) = &diagnostic.remedy {
         text.push_str(&format!("    {QUIET}help{QUIET:#}: {remedy}\n"));
     }
+}
+
+/// What differs from the classic firewall: a line each, the source line below it.
+pub fn notes(all: &[Note], sources: &Sources) -> String {
+    let mut text = String::new();
+    for note in all {
+        let (place, line) = match note.place {
+            Place::Span(span) => {
+                let position = sources.position(span);
+                let line = printable(sources.line_text(span).trim());
+                (format!("{}:{}: ", position.path, position.line), format!("    {line}\n"))
+            }
+            Place::File(file) => (format!("{}: ", sources.path(file)), String::new()),
+            Place::Host => (String::new(), String::new()),
+        };
+        let style = match note.effect {
+            Effect::PassesMore => BAD,
+            Effect::PassesLess => NOTABLE,
+            Effect::Other => QUIET,
+        };
+        let (effect, id) = (note.effect.as_str(), note.id);
+        text.push_str(&format!("{BOLD}{place}{BOLD:#}{style}{effect}[{id}]{style:#}: "));
+        text.push_str(&format!("the classic firewall {}; here: {}\n{line}", note.classic, note.ours));
+    }
+    let count = |effect| all.iter().filter(|note| note.effect == effect).count();
+    let (more, less, other) = (count(Effect::PassesMore), count(Effect::PassesLess), count(Effect::Other));
+    text.push_str(&format!(
+        "against the classic firewall: {}; {more} pass more, {less} pass less, {other} neither\n",
+        counted(all.len(), "difference")
+    ));
+    text
 }
 
 /// The line of a span, and carets below it.

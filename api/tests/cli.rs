@@ -49,6 +49,15 @@ fn check_points_at_both_mistakes() {
 }
 
 #[test]
+fn check_against_the_classic_firewall() {
+    golden("check-against-classic.txt", &printed(&example(&["check", "--against-classic"]), 1));
+    let text = printed(&example(&["check", "--against-classic", "--json"]), 1);
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let notes = report["against_classic"].as_array().expect("a list");
+    assert!(notes.iter().any(|note| note["id"] == "S41" && note["line"] == 3), "{text}");
+}
+
+#[test]
 fn check_as_json_has_positions() {
     let report: Value = serde_json::from_str(&printed(&example(&["check", "--json"]), 1)).expect("JSON");
     assert_eq!(report["node"], "pve1");

@@ -1,5 +1,6 @@
 //! `check`: every diagnostic, and whether the kernel can hold what is wanted.
 
+use engine::classic;
 use engine::diagnostic::Severity;
 use engine::inputs::Settings;
 
@@ -10,23 +11,36 @@ use crate::features::Feature;
 use crate::host::facts::Wanted;
 use crate::host::kernel::Kernel;
 use crate::report::{self, BAD, GOOD, NOTABLE};
-use crate::views::report::{CheckView, CountsView, DiagnosticView, FeatureView};
+use crate::views::report::{CheckView, CountsView, DiagnosticView, FeatureView, NoteView};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Say, too, which traffic meets another verdict than with the classic (iptables) firewall, and why
+    #[arg(long)]
+    against_classic: bool,
 }
 
 pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     let mut node = Node::compile(wanted, Settings::default())?;
     // Of another machine's files, this kernel says nothing.
     let ability = if wanted.paths.is_live() && wanted.facts.is_none() { ability(&mut node) } else { None };
+    let compiled = &node.compiled;
+    let notes = args
+        .against_classic
+        .then(|| classic::notes(&compiled.config, &compiled.diagnostics, &compiled.sources));
     if args.json {
-        print_json(&view(&node, ability.as_ref()))?;
+        let view = CheckView {
+            against_classic: notes
+                .map(|notes| notes.iter().map(|note| NoteView::new(note, &compiled.sources)).collect()),
+            ..view(&node, ability.as_ref())
+        };
+        print_json(&view)?;
     } else {
-        print(&text(&node, ability.as_ref()))?;
+        let notes = notes.map(|notes| report::notes(&notes, &compiled.sources)).unwrap_or_default();
+        print(&format!("{}{notes}", text(&node, ability.as_ref())))?;
     }
     let is_error = |d: &engine::diagnostic::Diagnostic| d.code.severity() == Severity::Error;
     let is_reduced = ability.is_some_and(|ability| !ability.reduced.losses.is_empty());
@@ -85,5 +99,6 @@ fn view(node: &Node, ability: Option<&Ability>) -> CheckView {
         counts: CountsView::of(&compiled.diagnostics),
         remarks: node.remarks.clone(),
         diagnostics,
+        against_classic: None,
     }
 }

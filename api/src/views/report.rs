@@ -1,5 +1,6 @@
 //! What `check` finds, as JSON.
 
+use engine::classic::Note;
 use engine::diagnostic::{Diagnostic, Place, Severity};
 use engine::span::Sources;
 use serde::Serialize;
@@ -21,6 +22,9 @@ pub struct CheckView {
     pub remarks: Vec<String>,
     /// What was found.
     pub diagnostics: Vec<DiagnosticView>,
+    /// With `--against-classic`: what differs from the classic firewall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against_classic: Option<Vec<NoteView>>,
 }
 
 /// How many diagnostics there are.
@@ -68,6 +72,41 @@ pub struct DiagnosticView {
     pub consequence: &'static str,
     /// What helps.
     pub remedy: Option<String>,
+}
+
+/// A difference from the classic firewall.
+#[derive(Debug, Clone, Serialize)]
+pub struct NoteView {
+    /// Stable id.
+    pub id: &'static str,
+    /// `passes more`, `passes less`, `differs`
+    pub effect: &'static str,
+    /// Path; `null` where the whole node is meant.
+    pub file: Option<String>,
+    /// Counted from 1.
+    pub line: Option<u32>,
+    /// The source line.
+    pub text: Option<String>,
+    /// What the classic firewall does.
+    pub classic: &'static str,
+    /// What we do.
+    pub ours: &'static str,
+}
+
+impl NoteView {
+    /// The wire form of a note.
+    pub fn new(note: &Note, sources: &Sources) -> NoteView {
+        let (file, line, text) = match note.place {
+            Place::Span(span) => {
+                let position = sources.position(span);
+                (Some(position.path), Some(position.line), Some(sources.line_text(span)))
+            }
+            Place::File(file) => (Some(sources.path(file).to_owned()), None, None),
+            Place::Host => (None, None, None),
+        };
+        let effect = note.effect.as_str();
+        NoteView { id: note.id, effect, file, line, text, classic: note.classic, ours: note.ours }
+    }
 }
 
 impl DiagnosticView {
