@@ -304,3 +304,70 @@ fn list(lacking: &[Feature]) -> String {
         lacking.iter().map(|feature| format!("{} ({})", feature.name(), feature.brought_by())).collect();
     texts.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Feature, reduce, used, used_by};
+    use engine::inputs::{FileContent, HostFacts, Inputs};
+    use engine::ruleset::{Ruleset, TableFamily};
+
+    fn ruleset() -> Ruleset {
+        let files = [
+            ("/etc/pve/firewall/cluster.fw", "[OPTIONS]\nenable: 1\n"),
+            ("/etc/pve/nodes/n/host.fw", "[OPTIONS]\nnf_conntrack_helpers: ftp\n"),
+            ("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 1\n[RULES]\nIN REJECT -p tcp -dport 25\n"),
+            (
+                "/etc/pve/nodes/n/qemu-server/100.conf",
+                "net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1\n",
+            ),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), FileContent::text(text))).into();
+        let facts = HostFacts { node: "n".to_owned(), ..HostFacts::default() };
+        engine::compile(&Inputs { files, facts, ..Inputs::default() }).plan.ruleset
+    }
+
+    #[test]
+    fn a_kernel_that_has_all_loads_all() {
+        let ruleset = ruleset();
+        let reduced = reduce(&ruleset, &BTreeSet::new());
+        assert_eq!((reduced.ruleset, reduced.losses), (ruleset, Vec::new()));
+    }
+
+    #[test]
+    fn each_family_needs_its_own() {
+        let ruleset = ruleset();
+        let bridge = used_by(ruleset.tables.iter().find(|t| t.family == TableFamily::Bridge).expect("there"));
+        assert!(bridge.contains(&Feature::BridgeConntrack) && !bridge.contains(&Feature::InetConntrack));
+        assert!(used(&ruleset).is_superset(&[Feature::InetReject, Feature::Helper("ftp")].into()));
+    }
+
+    #[cfg(not(feature = "lab"))]
+    #[test]
+    fn a_table_that_needs_what_is_missing_stays_out_and_is_named() {
+        let reduced = reduce(&ruleset(), &[Feature::BridgeMeta, Feature::BridgeConntrack].into());
+        assert_eq!(reduced.ruleset.tables.len(), 1);
+        assert_eq!(reduced.losses.len(), 1);
+        assert!(reduced.losses[0].starts_with("guests and VNets are NOT PROTECTED: table bridge"));
+        assert!(reduced.losses[0].contains("CONFIG_NF_CONNTRACK_BRIDGE"));
+    }
+
+    #[cfg(feature = "lab")]
+    #[test]
+    fn the_lab_build_leaves_out_what_needs_it_and_says_so() {
+        let missing = [Feature::BridgeMeta, Feature::BridgeConntrack, Feature::BridgeReject].into();
+        let reduced = reduce(&ruleset(), &missing);
+        assert_eq!(reduced.ruleset.tables.len(), 2);
+        assert!(used(&reduced.ruleset).is_disjoint(&missing));
+        assert!(reduced.losses[0].starts_with("THIS BUILD DOES NOT PROTECT"));
+    }
+
+    #[test]
+    fn a_missing_helper_costs_itself_alone() {
+        let reduced = reduce(&ruleset(), &[Feature::Helper("ftp")].into());
+        assert_eq!(reduced.ruleset.tables.len(), 2);
+        assert!(!used(&reduced.ruleset).contains(&Feature::Helper("ftp")));
+        assert!(engine::ruleset::check::check(&reduced.ruleset).is_ok());
+    }
+}

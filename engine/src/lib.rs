@@ -23,4 +23,4 @@ pub mod span;
 pub mod tables;
 pub mod transaction;
 
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, Milestone, compile, compile_watched};

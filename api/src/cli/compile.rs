@@ -1,11 +1,13 @@
 //! `compile`: the ruleset as text or JSON, on standard output.
 
+use std::time::Instant;
+
 use clap::ValueEnum;
 use engine::inputs::{RejectMode, Settings};
 use engine::render;
 
 use super::Outcome;
-use super::node::Node;
+use super::node::{Node, micros};
 use super::output::{print, remark};
 use crate::host::facts::Wanted;
 use crate::report;
@@ -45,10 +47,12 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     if !compiled.resolved.enabled {
         remark("the datacenter's firewall is off: no tables");
     }
+    let began = Instant::now();
     let text = match args.format {
         Format::Nft => render::text(&compiled.plan.ruleset),
         Format::Json => format!("{}\n", render::json(&compiled.plan.ruleset)),
     };
+    tracing::debug!(stage = "render", n_bytes = text.len(), elapsed_us = micros(began));
     print(&text)?;
     Ok(Outcome::Clean)
 }

@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
 
     let began = Instant::now();
     let script = kernel::replacement(ruleset);
-    tracing::debug!(stage = "transaction", lines = script.origins.len(), elapsed_us = micros(began));
+    tracing::debug!(stage = "transaction", n_lines = script.origins.len(), elapsed_us = micros(began));
     let began = Instant::now();
     let ran = if args.dry_run { kernel.check(&script) } else { kernel.commit(&script) };
     tracing::debug!(stage = "commit", dry_run = args.dry_run, elapsed_us = micros(began));

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use engine::inputs::{HostFacts, Inputs, Settings};
-use engine::{Compiled, compile};
+use engine::{Compiled, Milestone, compile_watched};
 
 use super::output::remark;
 use crate::features::{self, Feature, Reduced};
@@ -35,7 +35,8 @@ impl Node {
     pub(super) fn compile(wanted: &Wanted, settings: Settings) -> anyhow::Result<Node> {
         let began = Instant::now();
         let gathered = facts::gather(wanted)?;
-        tracing::debug!(stage = "gather", files = gathered.inputs.files.len(), elapsed_us = micros(began));
+        let (n_files, n_links) = (gathered.inputs.files.len(), gathered.inputs.facts.links.len());
+        tracing::debug!(stage = "gather", n_files, n_links, elapsed_us = micros(began));
         let inputs = Inputs { settings, ..gathered.inputs };
         let compiled = compile_timed(&inputs);
         Ok(Node { facts: inputs.facts, remarks: gathered.remarks, compiled })
@@ -56,8 +57,8 @@ impl Node {
         let missing = kernel.missing(&used).context("could not ask the kernel what it can")?;
         tracing::debug!(
             stage = "features",
-            used = used.len(),
-            missing = missing.len(),
+            n_used = used.len(),
+            n_missing = missing.len(),
             elapsed_us = micros(began)
         );
         Ok(Ability { reduced: features::reduce(ruleset, &missing), missing })
@@ -65,19 +66,22 @@ impl Node {
 }
 
 fn compile_timed(inputs: &Inputs) -> Compiled {
-    let began = Instant::now();
-    let compiled = compile(inputs);
-    let tables = &compiled.plan.ruleset.tables;
-    let chains = || tables.iter().flat_map(|table| &table.chains);
-    tracing::debug!(
-        stage = "compile",
-        guests = compiled.config.guests.len(),
-        diagnostics = compiled.diagnostics.len(),
-        chains = chains().count(),
-        rules = chains().map(|chain| chain.rules.len()).sum::<usize>(),
-        elapsed_us = micros(began)
-    );
-    compiled
+    let mut began = Instant::now();
+    compile_watched(inputs, &mut |milestone| {
+        let elapsed_us = micros(began);
+        match milestone {
+            Milestone::Lowered { n_guests, n_vnets, n_diagnostics } => {
+                tracing::debug!(stage = "lower", n_guests, n_vnets, n_diagnostics, elapsed_us);
+            }
+            Milestone::Resolved { n_diagnostics } => {
+                tracing::debug!(stage = "resolve", n_diagnostics, elapsed_us);
+            }
+            Milestone::Planned { n_chains, n_rules } => {
+                tracing::debug!(stage = "plan", n_chains, n_rules, elapsed_us);
+            }
+        }
+        began = Instant::now();
+    })
 }
 
 /// Microseconds since `began`.

@@ -18,7 +18,7 @@ use crate::views::trace::TraceView;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The packet: FROM TO PROTO SRC[:PORT] '>' DST[:PORT] [KEY=VALUE…]
-    #[arg(required = true, num_args = 1.., allow_hyphen_values = true)]
+    #[arg(required = true, num_args = 1..)]
     packet: Vec<String>,
     /// Print JSON
     #[arg(long)]
@@ -56,6 +56,7 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
 /// The trace with its verdict in colour, and the line of the configuration that led there.
 pub(super) fn text(trace: &Trace<'_>, detail: Detail, sources: &Sources) -> String {
     let plain = trace.text(detail, Some(sources)).to_string();
+    let plain = if detail == Detail::Summary { without_idle_chains(&plain) } else { plain };
     let style = match trace.verdict {
         Verdict::Accept => GOOD,
         Verdict::Drop | Verdict::Reject(_) => BAD,
@@ -67,6 +68,18 @@ pub(super) fn text(trace: &Trace<'_>, detail: Detail, sources: &Sources) -> Stri
         text.push_str(&format!("because of {}\n", place(origin, sources)));
     }
     text
+}
+
+/// Leaves out base chains in which nothing happened but their policy.
+fn without_idle_chains(text: &str) -> String {
+    const POLICY: &str = "    policy accept";
+    let is_chain = |line: &str| line.starts_with("  table ");
+    let lines: Vec<&str> = text.lines().collect();
+    let is_idle =
+        |at: usize| lines.get(at).is_some_and(|line| is_chain(line)) && lines.get(at + 1) == Some(&POLICY);
+    let is_left_out = |at: usize| is_idle(at) || at.checked_sub(1).is_some_and(is_idle);
+    let kept = lines.iter().enumerate().filter(|(at, _)| !is_left_out(*at));
+    kept.map(|(_, line)| format!("{line}\n")).collect()
 }
 
 fn place(origin: Origin, sources: &Sources) -> String {

@@ -104,7 +104,6 @@ pub fn gather(wanted: &Wanted) -> Result<Gathered, FactsError> {
         }
     };
     let files = files::gather(&wanted.paths, &facts.node, &facts.links)?;
-    tracing::debug!(stage = "gather", files = files.len(), links = facts.links.len(), node = %facts.node);
     Ok(Gathered { inputs: Inputs { files, facts, ..Inputs::default() }, remarks })
 }
 
