@@ -192,7 +192,7 @@ fn load_list_flush() {
     let output = Command::new("unshare").args(["--net", "sh", "-c", &script]).output().expect("unshare runs");
     let text = String::from_utf8_lossy(&output.stdout);
     let first = text.lines().next().unwrap_or_default();
-    assert!(first.contains("NOT PROTECTED") || text.contains("load 0"), "{text}\n{output:?}");
+    assert!(first.contains("NOT PROTECT") || text.contains("load 0"), "{text}\n{output:?}");
     assert!(text.contains("table inet proxmox-firewall: 1 table"), "{text}\n{output:?}");
     assert!(text.contains("# /etc/pve/nodes/pve1/host.fw:"), "{text}");
     assert!(text.contains("removed table inet proxmox-firewall\n"), "{text}");
@@ -223,4 +223,17 @@ fn facts_of_the_running_system() {
     assert!(text.contains("verdict: accept"), "{text}");
     let report: Value = serde_json::from_str(&text[text.find("\n{\n").expect("JSON")..]).expect("JSON");
     assert!(report["features"].as_array().is_some_and(|features| !features.is_empty()), "{text}");
+}
+
+/// Where pmxcfs is not mounted its mount point is empty: that is not a configuration in which the firewall is off.
+#[test]
+fn an_empty_mount_point_is_no_configuration() {
+    let script =
+        format!("mount -t tmpfs etc /etc; mkdir /etc/pve; {} load", env!("CARGO_BIN_EXE_proxmox-firewall"));
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "sh", "-c", &script])
+        .output()
+        .expect("unshare runs");
+    printed(&output, 2);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no cluster file system at /etc/pve"));
 }

@@ -52,10 +52,7 @@ const SINGLE: [&str; 9] = [
 /// Reads everything that concerns `node`. Guests whose interface is among `links` are read wherever their
 /// configuration lies.
 pub fn gather(paths: &Paths, node: &str, links: &[Link]) -> Result<Files, GatherError> {
-    let cluster = paths.at("/etc/pve");
-    if !cluster.is_dir() {
-        return Err(GatherError::NoClusterFileSystem(cluster));
-    }
+    assert_mounted(paths)?;
     let mut reader = Reader { paths, files: Files::new() };
     for file in SINGLE {
         reader.read(file.replace("{node}", node));
@@ -67,7 +64,22 @@ pub fn gather(paths: &Paths, node: &str, links: &[Link]) -> Result<Files, Gather
     reader.folder("/etc/pve/sdn/firewall", &|name| name.ends_with(".fw"))?;
     reader.guests(node, links)?;
     reader.registries();
+    // Had it gone meanwhile, its files would look as if they had been deleted.
+    assert_mounted(paths)?;
     Ok(reader.files)
+}
+
+/// Files that pmxcfs makes up: without them, a directory is only the place where it would be mounted, and empty.
+const GENERATED: [&str; 3] = ["/etc/pve/.version", "/etc/pve/.members", "/etc/pve/.vmlist"];
+
+/// A copy of a node's files may lack what is generated; the running system may not.
+fn assert_mounted(paths: &Paths) -> Result<(), GatherError> {
+    let cluster = paths.at("/etc/pve");
+    let is_there = |path: &str| paths.at(path).exists();
+    if cluster.is_dir() && (!paths.is_live() || GENERATED.iter().any(|path| is_there(path))) {
+        return Ok(());
+    }
+    Err(GatherError::NoClusterFileSystem(cluster))
 }
 
 /// The nodes of the cluster.
