@@ -39,8 +39,10 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
         };
         print_json(&view)?;
     } else {
-        let notes = notes.map(|notes| report::notes(&notes, &compiled.sources)).unwrap_or_default();
-        print(&format!("{}{notes}", text(&node, ability.as_ref())))?;
+        print(&losses(ability.as_ref().map_or(&[], |ability| &ability.reduced.losses)))?;
+        node.remarks.iter().for_each(|line| remark(line));
+        print(&text(&node))?;
+        print(&notes.map(|notes| report::notes(&notes, &compiled.sources)).unwrap_or_default())?;
     }
     let is_error = |d: &engine::diagnostic::Diagnostic| d.code.severity() == Severity::Error;
     let is_reduced = ability.is_some_and(|ability| !ability.reduced.losses.is_empty());
@@ -60,11 +62,9 @@ fn ability(node: &mut Node) -> Option<Ability> {
     }
 }
 
-fn text(node: &Node, ability: Option<&Ability>) -> String {
+fn text(node: &Node) -> String {
     let compiled = &node.compiled;
-    let mut text = ability.map(|ability| losses(&ability.reduced.losses)).unwrap_or_default();
-    node.remarks.iter().for_each(|line| remark(line));
-    text.push_str(&report::diagnostics(&compiled.diagnostics, &compiled.sources));
+    let mut text = report::diagnostics(&compiled.diagnostics, &compiled.sources);
     let counts = CountsView::of(&compiled.diagnostics);
     let style = match (counts.error, counts.warning) {
         (0, 0) => GOOD,

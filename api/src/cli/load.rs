@@ -22,7 +22,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
-    let node = Node::compile_aloud(wanted, Settings::default())?;
+    let node = Node::compile(wanted, Settings::default())?;
     let compiled = &node.compiled;
     if compiled.hold {
         print(&report::diagnostics(&compiled.diagnostics, &compiled.sources))?;
@@ -30,7 +30,8 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     }
     let mut kernel = Kernel::open()?;
     let ability = node.ability(&mut kernel)?;
-    let mut text = losses(&ability.reduced.losses);
+    print(&losses(&ability.reduced.losses))?;
+    node.remarks.iter().for_each(|text| remark(text));
     let ruleset = &ability.reduced.ruleset;
     if let Err(illegal) = check::check(ruleset) {
         let all: Vec<String> = illegal.iter().map(ToString::to_string).collect();
@@ -46,8 +47,7 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     match ran {
         Ok(()) => {}
         Err(LoadError::Refused(faults)) => {
-            text.push_str(&refusal(&faults, &node));
-            print(&text)?;
+            print(&refusal(&faults, &node))?;
             bail!("the ruleset was refused; what was in force stays in force");
         }
         Err(error) => return Err(error).context("nothing was loaded"),
@@ -61,8 +61,7 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
         remark(&format!("{} (see `check`)", report::summary(&compiled.diagnostics)));
     }
     let done = if args.dry_run { "the kernel would take" } else { "loaded" };
-    text.push_str(&format!("{GOOD}{done}{GOOD:#}: {}\n", contents(ruleset)));
-    print(&text)?;
+    print(&format!("{GOOD}{done}{GOOD:#}: {}\n", contents(ruleset)))?;
     Ok(if ability.reduced.losses.is_empty() { Outcome::Clean } else { Outcome::Findings })
 }
 
