@@ -107,7 +107,10 @@ pub(super) fn facts(nics: &[Nic]) -> HostFacts {
     links.extend(nics.iter().map(|nic| port(&nic.ifname, nic.bridge())));
     HostFacts {
         node: NODE.to_owned(),
-        connected: links.iter().flat_map(|link| link.addresses.iter().copied()).collect(),
+        connected: links
+            .iter()
+            .flat_map(|link| link.addresses.iter().map(|address| address.network()))
+            .collect(),
         links,
         resolved: [(NODE.to_owned(), vec![Ipv4Addr::new(192, 168, 0, 1).into()])].into(),
         now_s: 1_700_000_000,
