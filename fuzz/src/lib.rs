@@ -1,7 +1,7 @@
 //! What the targets share: a file alone is read as it would be among others, and what comes out is looked at.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use engine::diagnostic::{Diagnostic, Place};
 use engine::inputs::{FileContent, Files, Inputs};
@@ -9,7 +9,7 @@ use engine::lower::names::Names;
 use engine::simulate::{Packet, World};
 use engine::span::{FileId, Sources};
 use engine::{render, ruleset, simulate, transaction};
-use firewall_tests::generate::{reference_facts, wild};
+use firewall_tests::network;
 
 /// Between the files of one input of the target `compile`.
 const SEPARATOR: u8 = 0x1e;
@@ -31,6 +31,9 @@ const PATHS: [&str; 13] = [
     "/etc/services",
 ];
 
+/// The guests' configurations and the registries of names, without firewall files.
+static REFERENCE: LazyLock<Inputs> = LazyLock::new(network::inputs);
+
 /// Reads one file; its remarks must lie in it.
 pub fn read<T>(text: &[u8], of: impl FnOnce(&[u8], FileId, &Names<'_>) -> (T, Vec<Diagnostic>)) {
     let mut sources = Sources::default();
@@ -44,30 +47,24 @@ pub fn read<T>(text: &[u8], of: impl FnOnce(&[u8], FileId, &Names<'_>) -> (T, Ve
 pub fn compile(input: &[u8]) {
     let mut parts = input.split(|byte| *byte == SEPARATOR);
     let packets = parts.next().unwrap_or_default();
-    let mut files: Files = reference_files();
+    let mut files = REFERENCE.files.clone();
     for (path, text) in PATHS.iter().zip(parts) {
         files.insert((*path).to_owned(), FileContent::Bytes(Arc::from(text)));
     }
-    let facts = reference_facts();
-    let compiled = engine::compile(&Inputs { files, facts: facts.clone(), ..Inputs::default() });
+    let inputs = Inputs { files, ..REFERENCE.clone() };
+    let compiled = engine::compile(&inputs);
     can_be_shown(&compiled.sources, &compiled.diagnostics);
     let wanted = &compiled.plan.ruleset;
     ruleset::check::check(wanted).expect("a plan is legal");
     let script = transaction::full(wanted);
     assert_eq!(script.text.lines().count(), script.origins.len(), "one origin for each line");
     assert!(!render::json(wanted).is_empty());
-    let world = World::from_facts(&facts, &compiled.config.guests);
+    let world = World::from_facts(&inputs.facts, &compiled.config.guests);
     for line in String::from_utf8_lossy(packets).lines().take(8) {
         if let Ok(packet) = line.parse::<Packet>() {
             let _ = simulate::simulate(wanted, &world, &packet);
         }
     }
-}
-
-/// The guests' configurations and the registries of names, without firewall files.
-fn reference_files() -> Files {
-    let files = wild(0).into_iter().filter(|(path, _)| path.ends_with(".conf") && path.contains("/nodes/"));
-    files.map(|(path, text)| (path, FileContent::Bytes(text.into()))).collect()
 }
 
 fn can_be_shown(sources: &Sources, diagnostics: &[Diagnostic]) {

@@ -1,4 +1,10 @@
-//! Harness of the tests that cross crates.
+//! Harness of the tests that cross crates: the reference network, cases as files, packet lines with a verdict, and
+//! configurations that nobody wrote.
 #![forbid(unsafe_code)]
 
+pub mod case;
+pub mod facts_view;
 pub mod generate;
+pub mod golden;
+pub mod network;
+pub mod packet;
