@@ -1,9 +1,8 @@
-//! Harness of the tests that cross crates: the reference network, cases as files, packet lines with a verdict, and
-//! configurations that nobody wrote.
+//! Harness of the tests that cross crates: the reference network, cases as files, packet lines with a verdict,
+//! goldens, generated configurations.
 #![forbid(unsafe_code)]
 
 pub mod case;
-pub mod facts_view;
 pub mod generate;
 pub mod golden;
 pub mod network;

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use engine::inputs::{HostFacts, Link, LinkKind};
 
 use super::{N_VNETS, NODE};
-use crate::facts_view::{FactsView, KindView, LinkView};
+use proxmox_firewall::views::facts::{FactsView, KindView, LinkView};
 
 /// Names of services, protocols and EtherTypes.
 pub(super) const REGISTRIES: &[(&str, &str)] = &[
@@ -107,10 +107,7 @@ pub(super) fn facts(nics: &[Nic]) -> HostFacts {
     links.extend(nics.iter().map(|nic| port(&nic.ifname, nic.bridge())));
     HostFacts {
         node: NODE.to_owned(),
-        connected: links
-            .iter()
-            .flat_map(|link| link.addresses.iter().map(|address| address.network()))
-            .collect(),
+        connected: links.iter().flat_map(|link| &link.addresses).map(|own| own.network()).collect(),
         links,
         resolved: [(NODE.to_owned(), vec![Ipv4Addr::new(192, 168, 0, 1).into()])].into(),
         now_s: 1_700_000_000,
