@@ -187,7 +187,9 @@ fn read(path: &Path) -> io::Result<Option<FileContent>> {
         Err(error) if is_absence(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut bytes = Vec::new();
+    // With room for one byte more than the file is long, one read gives it all and a second one its end.
+    let length = file.metadata()?.len().min(SIZE_MAX);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
     file.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > SIZE_MAX {
         return Ok(Some(FileContent::Unreadable("larger than 16 MiB".to_owned())));

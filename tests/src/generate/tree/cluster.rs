@@ -61,7 +61,7 @@ pub(super) fn host_fw(size: &Size) -> String {
     let rules = Names::node().rules(&mut stream(size, "host", 0), NODE_RULES);
     format!(
         "[OPTIONS]\n\nenable: 1\nnftables: 1\nlog_level_in: info\nlog_level_out: nolog\nndp: 1\ntcpflags: 1\n\
-         nosmurfs: 1\nprotection_synflood: 1\nnf_conntrack_helpers: ftp,tftp\n\n[RULES]\n\n{rules}"
+         nosmurfs: 1\nprotection_synflood: 1\n\n[RULES]\n\n{rules}"
     )
 }
 

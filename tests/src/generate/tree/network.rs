@@ -1,11 +1,11 @@
 //! The generated node's surroundings: its interfaces, VNets, SDN and IPAM state, and the registries of names.
 
-use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 use engine::inputs::{HostFacts, Link, LinkKind};
 
 use super::{N_VNETS, NODE};
+use proxmox_firewall::views::facts::{FactsView, KindView, LinkView};
 
 /// Names of services, protocols and EtherTypes.
 pub(super) const REGISTRIES: &[(&str, &str)] = &[
@@ -115,27 +115,31 @@ pub(super) fn facts(nics: &[Nic]) -> HostFacts {
     }
 }
 
-/// Facts as JSON. The names in them need no quoting.
+/// Facts as JSON.
 pub(super) fn facts_json(facts: &HostFacts) -> String {
-    let mut text = format!("{{\"node\": \"{}\", \"now_s\": {}, \"links\": [\n", facts.node, facts.now_s);
-    for (index, link) in facts.links.iter().enumerate() {
-        let kind = match link.kind {
-            LinkKind::Bridge { .. } => "bridge",
-            LinkKind::Vlan => "vlan",
-            LinkKind::Other => "other",
-        };
-        let comma = if index == 0 { "" } else { ",\n" };
-        write!(text, r#"{comma}{{"name": "{}", "kind": "{kind}", "up": {}"#, link.name, link.up)
-            .expect("a String takes all");
-        if let Some(master) = &link.master {
-            write!(text, r#", "master": "{master}""#).expect("a String takes all");
-        }
-        text.push('}');
-    }
-    let connected: Vec<String> = facts.connected.iter().map(|network| format!("\"{network}\"")).collect();
-    text.push_str(&format!(
-        "],\n\"resolved\": {{\"{NODE}\": [\"192.168.0.1\"]}},\n\"connected\": [{}]}}\n",
-        connected.join(", ")
-    ));
-    text
+    let link = |link: &Link| LinkView {
+        name: link.name.clone(),
+        kind: match link.kind {
+            LinkKind::Bridge { .. } => KindView::Bridge,
+            LinkKind::Vlan => KindView::Vlan,
+            LinkKind::Other => KindView::Other,
+        },
+        up: link.up,
+        addresses: link
+            .addresses
+            .iter()
+            .map(|host| format!("{}/{}", host.address(), host.prefix()))
+            .collect(),
+        master: link.master.clone(),
+        ..LinkView::default()
+    };
+    let view = FactsView {
+        node: facts.node.clone(),
+        now_s: facts.now_s,
+        links: facts.links.iter().map(link).collect(),
+        resolved: facts.resolved.clone(),
+        connected: facts.connected.iter().map(ToString::to_string).collect(),
+        bridge_nf_stuck: facts.bridge_nf_stuck,
+    };
+    serde_json::to_string_pretty(&view).expect("facts have nothing that JSON lacks")
 }

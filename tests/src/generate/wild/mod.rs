@@ -4,7 +4,6 @@
 //! A configuration has a noise level: some have no wrong line, so that packets reach deep into the rules.
 
 mod confs;
-mod facts;
 mod options;
 pub mod pool;
 mod rules;
@@ -12,8 +11,10 @@ mod sets;
 
 use std::collections::BTreeMap;
 
+use engine::inputs::HostFacts;
+
 use super::Draw;
-pub use facts::reference_facts;
+use crate::network;
 
 /// Guests of the reference network.
 const GUESTS: &[u32] = &[100, 110, 199, 200, 400, 401];
@@ -45,6 +46,11 @@ impl Wild {
     fn chance(&mut self, percent: usize) -> bool {
         self.draw.chance(percent)
     }
+}
+
+/// The host of the reference network.
+pub fn reference_facts() -> HostFacts {
+    network::facts(include_str!("../../../network/facts.json"))
 }
 
 /// The files of configuration number `seed`, by the path that a node sees; [`reference_facts`] go with them.
