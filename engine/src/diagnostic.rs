@@ -170,6 +170,7 @@ codes! {
     DeviceMac "G004" Error "device has no usable MAC address";
     DeviceAddress "G005" Error "device address unusable, ignored";
     GuestConfigMissing "G006" Warning "guest has a firewall file but no configuration here";
+    GuestListEntry "G007" Warning "entry of the guest list unusable";
     SdnObject "N001" Warning "SDN or IPAM object skipped";
     VnetName "N002" Error "VNet file name is not a usable bridge name";
     CorosyncAddress "N003" Warning "address of a corosync peer cannot be resolved";

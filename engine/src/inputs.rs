@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::address::{Cidr, Mac};
+use crate::model::address::{Cidr, InvalidAddress, Mac};
 
 /// Everything [`crate::compile`] reads.
 #[derive(Debug, Clone, Default)]
@@ -79,8 +79,47 @@ pub struct Link {
     pub parent: Option<String>,
     /// Administratively up.
     pub up: bool,
-    /// Addresses with their prefix.
-    pub addresses: Vec<Cidr>,
+    /// Its addresses.
+    pub addresses: Vec<HostAddress>,
+}
+
+/// An address of the host, with its prefix length: `192.0.2.1/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostAddress {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl HostAddress {
+    /// `None` if the family has fewer bits.
+    pub fn new(address: IpAddr, prefix: u8) -> Option<HostAddress> {
+        Cidr::new(address, prefix).map(|_| HostAddress { address, prefix })
+    }
+
+    /// The address itself.
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// Leading bits that the network's addresses share.
+    pub fn prefix(self) -> u8 {
+        self.prefix
+    }
+
+    /// The network that it is in.
+    pub fn network(self) -> Cidr {
+        Cidr::new(self.address, self.prefix).expect("checked when it was made")
+    }
+}
+
+impl std::str::FromStr for HostAddress {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let network: Cidr = text.parse()?;
+        let address = text.split('/').next().unwrap_or_default();
+        HostAddress::new(address.parse().map_err(|_| InvalidAddress)?, network.prefix()).ok_or(InvalidAddress)
+    }
 }
 
 /// Kinds of interfaces that matter to a plan.

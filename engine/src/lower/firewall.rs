@@ -33,18 +33,16 @@ pub struct GuestFirewall {
 pub fn datacenter(text: &[u8], file: FileId, names: &Names<'_>) -> (Datacenter, Vec<Diagnostic>) {
     let mut of = Datacenter::default();
     let diagnostics =
-        each_section(text, file, FileKind::Datacenter, |section, diagnostics| match &section.heading {
-            Heading::Options => {
-                all_options(&mut of.options, options::DATACENTER, &section, names, diagnostics)
-            }
-            Heading::Aliases => aliases::lower(&section.lines, &mut of.aliases, diagnostics),
-            Heading::Ipset(name) => define_ipset(&mut of.ipsets, name, &section, diagnostics),
-            Heading::Rules => rules(&mut of.rules, &section, Context::Datacenter, names, diagnostics),
+        each_section((text, file), names, FileKind::Datacenter, |section, lowering| match &section.heading {
+            Heading::Options => all_options(&mut of.options, options::DATACENTER, &section, lowering),
+            Heading::Aliases => aliases::lower(&section.lines, &mut of.aliases, &mut lowering.diagnostics),
+            Heading::Ipset(name) => define_ipset(&mut of.ipsets, name, &section, lowering),
+            Heading::Rules => rules(&mut of.rules, &section, Context::Datacenter, lowering),
             Heading::Group(name) => {
                 let mut group = Group { rules: Vec::new(), span: Some(section.span) };
-                rules(&mut group.rules, &section, Context::Group, names, diagnostics);
+                rules(&mut group.rules, &section, Context::Group, lowering);
                 let earlier = of.groups.insert(name.clone(), group).is_some();
-                redefined(earlier, name, &section, diagnostics);
+                redefined(earlier, name, &section, lowering);
             }
         });
     (of, diagnostics)
@@ -54,9 +52,9 @@ pub fn datacenter(text: &[u8], file: FileId, names: &Names<'_>) -> (Datacenter, 
 pub fn host(text: &[u8], file: FileId, names: &Names<'_>) -> (Host, Vec<Diagnostic>) {
     let mut of = Host::default();
     let diagnostics =
-        each_section(text, file, FileKind::Host, |section, diagnostics| match &section.heading {
-            Heading::Options => all_options(&mut of.options, options::HOST, &section, names, diagnostics),
-            Heading::Rules => rules(&mut of.rules, &section, Context::Host, names, diagnostics),
+        each_section((text, file), names, FileKind::Host, |section, lowering| match &section.heading {
+            Heading::Options => all_options(&mut of.options, options::HOST, &section, lowering),
+            Heading::Rules => rules(&mut of.rules, &section, Context::Host, lowering),
             Heading::Aliases | Heading::Ipset(_) | Heading::Group(_) => not_here(&section),
         });
     (of, diagnostics)
@@ -66,11 +64,11 @@ pub fn host(text: &[u8], file: FileId, names: &Names<'_>) -> (Host, Vec<Diagnost
 pub fn guest(text: &[u8], file: FileId, names: &Names<'_>) -> (GuestFirewall, Vec<Diagnostic>) {
     let mut of = GuestFirewall::default();
     let diagnostics =
-        each_section(text, file, FileKind::Guest, |section, diagnostics| match &section.heading {
-            Heading::Options => all_options(&mut of.options, options::GUEST, &section, names, diagnostics),
-            Heading::Aliases => aliases::lower(&section.lines, &mut of.aliases, diagnostics),
-            Heading::Ipset(name) => define_ipset(&mut of.ipsets, name, &section, diagnostics),
-            Heading::Rules => rules(&mut of.rules, &section, Context::Guest, names, diagnostics),
+        each_section((text, file), names, FileKind::Guest, |section, lowering| match &section.heading {
+            Heading::Options => all_options(&mut of.options, options::GUEST, &section, lowering),
+            Heading::Aliases => aliases::lower(&section.lines, &mut of.aliases, &mut lowering.diagnostics),
+            Heading::Ipset(name) => define_ipset(&mut of.ipsets, name, &section, lowering),
+            Heading::Rules => rules(&mut of.rules, &section, Context::Guest, lowering),
             Heading::Group(_) => not_here(&section),
         });
     (of, diagnostics)
@@ -80,9 +78,9 @@ pub fn guest(text: &[u8], file: FileId, names: &Names<'_>) -> (GuestFirewall, Ve
 pub fn vnet(text: &[u8], file: FileId, names: &Names<'_>) -> (Vnet, Vec<Diagnostic>) {
     let mut of = Vnet::default();
     let diagnostics =
-        each_section(text, file, FileKind::Vnet, |section, diagnostics| match &section.heading {
-            Heading::Options => all_options(&mut of.options, options::VNET, &section, names, diagnostics),
-            Heading::Rules => rules(&mut of.rules, &section, Context::Vnet, names, diagnostics),
+        each_section((text, file), names, FileKind::Vnet, |section, lowering| match &section.heading {
+            Heading::Options => all_options(&mut of.options, options::VNET, &section, lowering),
+            Heading::Rules => rules(&mut of.rules, &section, Context::Vnet, lowering),
             Heading::Aliases | Heading::Ipset(_) | Heading::Group(_) => not_here(&section),
         });
     (of, diagnostics)
@@ -91,28 +89,36 @@ pub fn vnet(text: &[u8], file: FileId, names: &Names<'_>) -> (Vnet, Vec<Diagnost
 /// Lowers the node's settings file: options without a section.
 pub fn settings(text: &[u8], file: FileId, names: &Names<'_>) -> (NodeSettings, Vec<Diagnostic>) {
     let mut settings = NodeSettings::default();
-    let mut diagnostics = Vec::new();
+    let mut lowering = Lowering { names, diagnostics: Vec::new() };
     for line in lines(text, file) {
         let line = line.trimmed();
         if !matches!(line.bytes.first(), None | Some(b'#')) {
-            options::lower(&mut settings, options::SETTINGS, line, names, &mut diagnostics);
+            options::lower(&mut settings, options::SETTINGS, line, &mut lowering);
         }
     }
-    (settings, diagnostics)
+    (settings, lowering.diagnostics)
+}
+
+/// What every unit of a file is lowered with.
+pub(super) struct Lowering<'n> {
+    /// Names that the host defines.
+    pub(super) names: &'n Names<'n>,
+    /// Remarks so far.
+    pub(super) diagnostics: Vec<Diagnostic>,
 }
 
 fn each_section<'a>(
-    text: &'a [u8],
-    file: FileId,
+    (text, file): (&'a [u8], FileId),
+    names: &Names<'_>,
     kind: FileKind,
-    mut lower: impl FnMut(Section<'a>, &mut Vec<Diagnostic>),
+    mut lower: impl FnMut(Section<'a>, &mut Lowering<'_>),
 ) -> Vec<Diagnostic> {
-    let mut diagnostics = Vec::new();
-    for section in sections(text, file, kind, &mut diagnostics) {
-        lower(section, &mut diagnostics);
+    let mut lowering = Lowering { names, diagnostics: Vec::new() };
+    for section in sections(text, file, kind, &mut lowering.diagnostics) {
+        lower(section, &mut lowering);
     }
-    sort_by_line(text, &mut diagnostics);
-    diagnostics
+    sort_by_line(text, &mut lowering.diagnostics);
+    lowering.diagnostics
 }
 
 /// [`sections`] refuses a section that the kind of file cannot have.
@@ -120,26 +126,14 @@ fn not_here(section: &Section<'_>) {
     debug_assert!(false, "{:?} passed the section reader", section.heading);
 }
 
-fn all_options<O>(
-    options: &mut O,
-    known: &[Known<O>],
-    section: &Section<'_>,
-    names: &Names<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
+fn all_options<O>(options: &mut O, known: &[Known<O>], section: &Section<'_>, lowering: &mut Lowering<'_>) {
     for line in &section.lines {
-        options::lower(options, known, line.raw, names, diagnostics);
+        options::lower(options, known, line.raw, lowering);
     }
 }
 
-fn rules(
-    rules: &mut Vec<Rule>,
-    section: &Section<'_>,
-    context: Context,
-    names: &Names<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
-    let lower = |line: &Line<'_>| rule(line, context, names, diagnostics);
+fn rules(rules: &mut Vec<Rule>, section: &Section<'_>, context: Context, lowering: &mut Lowering<'_>) {
+    let lower = |line: &Line<'_>| rule(line, context, lowering);
     rules.extend(section.lines.iter().map(lower));
 }
 
@@ -147,16 +141,16 @@ fn define_ipset(
     ipsets: &mut BTreeMap<ObjectName, Ipset>,
     name: &ObjectName,
     section: &Section<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
+    lowering: &mut Lowering<'_>,
 ) {
-    let ipset = ipset::lower(section, diagnostics);
+    let ipset = ipset::lower(section, &mut lowering.diagnostics);
     let earlier = ipsets.insert(name.clone(), ipset).is_some();
-    redefined(earlier, name, section, diagnostics);
+    redefined(earlier, name, section, lowering);
 }
 
-fn redefined(earlier: bool, name: &ObjectName, section: &Section<'_>, diagnostics: &mut Vec<Diagnostic>) {
+fn redefined(earlier: bool, name: &ObjectName, section: &Section<'_>, lowering: &mut Lowering<'_>) {
     if earlier {
-        diagnostics.push(
+        lowering.diagnostics.push(
             Diagnostic::new(
                 Code::SectionRedefined,
                 Place::Span(section.span),

@@ -1,7 +1,7 @@
 //! `<vmid>.conf` -> the guest's network devices. Only `net<n>` lines of the main section count; whatever is wrong
 //! with such a line, a device never becomes unfiltered by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::value::boolean;
@@ -25,7 +25,7 @@ pub fn nics(text: &[u8], file: FileId, vmid: Vmid, kind: GuestKind) -> (BTreeMap
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             continue;
         }
-        let index = str::from_utf8(digits).ok().and_then(nic_index);
+        let index = std::str::from_utf8(digits).ok().and_then(nic_index);
         let named = index.and_then(|index| Some((index, ifname(kind, vmid, index)?)));
         let Some((index, ifname)) = named else {
             let message = format!("{} is no device that a guest can have", quoted(key.bytes));
@@ -106,18 +106,17 @@ fn device(mut nic: Nic, kind: GuestKind, line: RawLine<'_>, diagnostics: &mut Ve
         return nic;
     };
     let mut mac = None;
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = BTreeSet::new();
     for element in value.list().map(Text::trimmed).filter(|element| !element.str.is_empty()) {
         let (key, value) = match element.split_once(b'=') {
             Some((key, value)) => (key.str, value),
             None if kind == GuestKind::Qemu => ("model", element),
             None => ("", element),
         };
-        if seen.contains(&key) {
+        if !seen.insert(key) {
             let message = format!("property {} is given again", quoted(element.str.as_bytes()));
             diagnostics.push(element.remark(Code::DeviceProperty, message, "its last value counts"));
         }
-        seen.push(key);
         if !property(&mut nic, kind, (key, value), &mut mac) {
             let message = format!("{} is unknown, or no value for it", quoted(element.str.as_bytes()));
             let consequence = if key == "firewall" { "device is filtered" } else { IGNORED };

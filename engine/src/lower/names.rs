@@ -59,7 +59,7 @@ impl<'a> Names<'a> {
 /// The words of each line before its comment: name, number, aliases. Lines that are no text are left out.
 fn entries(text: &[u8]) -> impl Iterator<Item = (&str, &str, impl Iterator<Item = &str>)> {
     text.split(|&b| b == b'\n').filter_map(|line| {
-        let line = str::from_utf8(line).ok()?;
+        let line = std::str::from_utf8(line).ok()?;
         let mut words = line.split('#').next()?.split_ascii_whitespace();
         Some((words.next()?, words.next()?, words))
     })

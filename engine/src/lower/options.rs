@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::firewall::Lowering;
 use super::names::Names;
 use super::value::{boolean, integer, log_level};
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -145,13 +146,8 @@ impl Given<'_> {
 }
 
 /// Applies one line to `options`. Options have no comments: `#` belongs to the value.
-pub(super) fn lower<O>(
-    options: &mut O,
-    known: &[Known<O>],
-    line: RawLine<'_>,
-    names: &Names<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
+pub(super) fn lower<O>(options: &mut O, known: &[Known<O>], line: RawLine<'_>, lowering: &mut Lowering<'_>) {
+    let Lowering { names, diagnostics } = lowering;
     let (key, value) = line.split_at(b':');
     let key = key.trimmed();
     let (Some(name), Some(value)) = (key.text().filter(|name| !name.str.is_empty()), value) else {

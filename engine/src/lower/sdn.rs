@@ -72,24 +72,22 @@ struct Vnet {
 pub fn running_config(text: &[u8], file: FileId, sdn: &mut Sdn) -> Vec<Diagnostic> {
     let mut remarks = Remarks { file, diagnostics: Vec::new() };
     let root = Value::Object(remarks.root(text));
-    let mut ids = |key: &str| -> Vec<(&String, &Value)> {
-        let Some(of) = root.get(key) else { return Vec::new() };
-        remarks.object(of, key, "ids").map(|ids| ids.iter().collect()).unwrap_or_default()
-    };
+    let mut ids = |key| root.get(key).and_then(|of| remarks.object(of, key, "ids"));
     let (zones, names, subnets) = (ids("zones"), ids("vnets"), ids("subnets"));
     let mut vnets: BTreeMap<&str, Vnet> = BTreeMap::new();
-    for (name, vnet) in names {
+    for (name, vnet) in names.into_iter().flatten() {
         let zone = vnet.get("zone").and_then(Value::as_str);
         if !is_sdn_name(name) {
             remarks.skip("VNet", name, "has no usable name");
-        } else if !zone.is_some_and(|zone| is_sdn_name(zone) && zones.iter().any(|(known, _)| *known == zone))
+        } else if !zone
+            .is_some_and(|zone| is_sdn_name(zone) && zones.is_some_and(|zones| zones.contains_key(zone)))
         {
             remarks.skip("VNet", name, "is in no zone of this configuration");
         } else {
             vnets.insert(name, Vnet::default());
         }
     }
-    for (key, subnet) in subnets {
+    for (key, subnet) in subnets.into_iter().flatten() {
         if let Err(why) = add_subnet(key, subnet, &mut vnets, &mut remarks) {
             remarks.skip("subnet", key, why);
         }
@@ -115,7 +113,8 @@ fn generated(name: &str, vnet: &Vnet, sdn: &mut Sdn) -> Option<()> {
     let host = |address: &IpAddr| Cidr::host(*address);
     let networks = vnet.networks.iter().map(|network| (*network, false));
     let gateways = vnet.gateways.iter().map(|gateway| (host(gateway), true));
-    let no_gateway: Vec<(Cidr, bool)> = networks.chain(gateways).collect();
+    // Gateways first: of two entries for one network (a subnet of one address) the first decides.
+    let no_gateway: Vec<(Cidr, bool)> = gateways.chain(networks).collect();
     let sets = [
         ("all", join(vnet.networks.iter().map(|network| network.interval()).collect())),
         ("gateway", join(vnet.gateways.iter().map(|gateway| host(gateway).interval()).collect())),

@@ -44,7 +44,7 @@ pub fn vmlist(text: &[u8], file: FileId) -> Option<(BTreeMap<Vmid, Listed>, Vec<
             _ => {
                 let message = format!("guest {} has no usable entry", quoted(vmid.as_bytes()));
                 diagnostics.push(Diagnostic::new(
-                    Code::SdnObject,
+                    Code::GuestListEntry,
                     Place::File(file),
                     message,
                     "guest is left out",

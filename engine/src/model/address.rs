@@ -206,23 +206,63 @@ pub fn join(mut intervals: Vec<IpInterval>) -> Vec<IpInterval> {
 }
 
 /// The addresses that a list of networks holds if the longest matching prefix decides and `nomatch` networks
-/// exclude: what a kernel ipset of type `hash:net` answers, as disjoint intervals.
+/// exclude: what a kernel ipset of type `hash:net` answers, as disjoint intervals. Of two entries for one network
+/// the first decides.
 pub fn longest_prefix(entries: &[(Cidr, bool)]) -> Vec<IpInterval> {
-    let mut sorted: Vec<&(Cidr, bool)> = entries.iter().collect();
-    sorted.sort_by_key(|(cidr, _)| cidr.prefix);
-    if sorted.iter().all(|(_, nomatch)| !nomatch) {
-        return join(sorted.into_iter().map(|(cidr, _)| cidr.interval()).collect());
+    if entries.iter().all(|(_, nomatch)| !nomatch) {
+        return join(entries.iter().map(|(cidr, _)| cidr.interval()).collect());
     }
-    let mut held: Vec<IpInterval> = Vec::new();
+    // Networks contain each other or are disjoint, so in this order an enclosing one comes first and `open` holds
+    // the networks around the current address, the innermost last.
+    let mut sorted = entries.to_vec();
+    sorted.sort_by_key(|(cidr, _)| *cidr);
+    sorted.dedup_by_key(|(cidr, _)| *cidr);
+    let mut sweep = Sweep::default();
     for (cidr, nomatch) in sorted {
-        if *nomatch {
-            held = subtract(held, cidr.interval());
-        } else {
-            held.push(cidr.interval());
-            held = join(held);
+        let interval = cidr.interval();
+        sweep.close(|inner| inner.family != interval.family || inner.last < interval.first);
+        sweep.open(interval, nomatch);
+    }
+    sweep.close(|_| true);
+    join(sweep.held)
+}
+
+/// Walks over nested networks in ascending order.
+#[derive(Default)]
+struct Sweep {
+    open: Vec<(IpInterval, bool)>,
+    /// The first address not decided yet; `None` behind the last one of IPv6.
+    next: Option<u128>,
+    held: Vec<IpInterval>,
+}
+
+impl Sweep {
+    /// Decides what lies before `interval`, then enters it.
+    fn open(&mut self, interval: IpInterval, nomatch: bool) {
+        if let Some(before) = interval.first.checked_sub(1) {
+            self.decide(before);
+        }
+        self.open.push((interval, nomatch));
+        self.next = Some(interval.first);
+    }
+
+    /// Leaves the innermost networks as long as `ended` says so.
+    fn close(&mut self, ended: impl Fn(IpInterval) -> bool) {
+        while let Some((inner, _)) = self.open.last().copied().filter(|(inner, _)| ended(*inner)) {
+            self.decide(inner.last);
+            self.open.pop();
+            self.next = inner.last.checked_add(1);
         }
     }
-    held
+
+    /// The innermost network decides about all addresses up to `last`.
+    fn decide(&mut self, last: u128) {
+        if let (Some((inner, false)), Some(first)) = (self.open.last(), self.next) {
+            if first <= last {
+                self.held.push(IpInterval { first, last, ..*inner });
+            }
+        }
+    }
 }
 
 /// `held` without the addresses of `hole`.
@@ -314,6 +354,40 @@ mod tests {
             interval("10.2.0.0-10.255.255.255"),
         ];
         assert_eq!(held, expected);
+    }
+
+    /// Against the definition: each address asks for its longest prefix.
+    #[test]
+    fn longest_prefix_is_what_each_address_finds() {
+        let mut state = 7_u32;
+        let mut random = |bound: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % bound
+        };
+        for round in 0..300 {
+            // A /24 at either end of the family, and of the other family's if the round is odd.
+            let base = if round % 4 < 2 { 0 } else { u32::MAX - 255 };
+            let address = |low: u32| match round % 2 {
+                0 => IpAddr::V4(Ipv4Addr::from_bits(base | low)),
+                _ => IpAddr::V6(Ipv6Addr::from_bits(u128::MAX - u128::from(low))),
+            };
+            let wide = Family::of(address(0)).bits() - 8;
+            let entries: Vec<(Cidr, bool)> = (0..random(9))
+                .map(|_| {
+                    let prefix = if random(20) == 0 { 0 } else { wide + random(9) as u8 };
+                    (Cidr::new(address(random(256)), prefix).expect("fits"), random(2) == 0)
+                })
+                .collect();
+            let held = longest_prefix(&entries);
+            for low in 0..256 {
+                let around = entries.iter().filter(|(cidr, _)| cidr.contains(address(low)));
+                let longest =
+                    around.reduce(|best, next| if next.0.prefix > best.0.prefix { next } else { best });
+                let expected = longest.is_some_and(|(_, nomatch)| !nomatch);
+                let found = held.iter().any(|interval| interval.contains(number(address(low))));
+                assert_eq!(found, expected, "{entries:?} {}", address(low));
+            }
+        }
     }
 
     #[test]

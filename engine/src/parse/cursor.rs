@@ -37,11 +37,8 @@ impl<'a> RawLine<'a> {
     pub(crate) fn trimmed(self) -> RawLine<'a> {
         let blank = self.bytes.iter().take_while(|b| is_blank(**b)).count();
         let mut line = self.skip(blank);
-        while let [rest @ .., last] = line.bytes
-            && is_blank(*last)
-        {
-            line.bytes = rest;
-        }
+        let kept = line.bytes.iter().rposition(|b| !is_blank(*b)).map_or(0, |last| last + 1);
+        line.bytes = &line.bytes[..kept];
         line
     }
 
@@ -56,7 +53,7 @@ impl<'a> RawLine<'a> {
     /// As text, if it is nothing but printable ASCII, spaces and tabs.
     pub(crate) fn text(self) -> Option<Text<'a>> {
         let printable = self.bytes.iter().all(|&b| (b' '..0x7f).contains(&b) || b == b'\t');
-        let str = if printable { str::from_utf8(self.bytes).ok()? } else { return None };
+        let str = if printable { std::str::from_utf8(self.bytes).ok()? } else { return None };
         Some(Text { str, start: self.start, file: self.file })
     }
 

@@ -181,7 +181,8 @@ fn heading(
     let name = inside.skip(keyword_len);
     let Some(word) = WORDS.iter().find(|word| word.as_bytes().eq_ignore_ascii_case(keyword)) else {
         let unknown = malformed("is no section header");
-        let near = str::from_utf8(keyword).ok().and_then(|keyword| nearest(keyword, WORDS.iter().copied()));
+        let near =
+            std::str::from_utf8(keyword).ok().and_then(|keyword| nearest(keyword, WORDS.iter().copied()));
         return Err(match near {
             Some(near) => unknown.help(format!("did you mean `[{near}]`?")),
             None => unknown,

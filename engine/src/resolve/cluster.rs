@@ -19,8 +19,9 @@ pub(super) fn local_network(config: &Config, facts: &HostFacts) -> Ipset {
         return ipset(vec![alias.cidr.interval()], Some(alias.span));
     }
     let own = facts.resolved.get(&facts.node).map_or(&[][..], Vec::as_slice);
-    let interfaces = facts.links.iter().flat_map(|link| &link.addresses);
-    let networks = interfaces.chain(&facts.connected).filter(|net| own.iter().any(|a| net.contains(*a)));
+    let interfaces = facts.links.iter().flat_map(|link| &link.addresses).map(|own| own.network());
+    let networks =
+        interfaces.chain(facts.connected.iter().copied()).filter(|net| own.iter().any(|a| net.contains(*a)));
     let intervals: Vec<IpInterval> = networks.map(|cidr| cidr.interval()).collect();
     if intervals.is_empty() {
         let loopback = Cidr::new(IpAddr::from([127, 0, 0, 0]), 8).expect("8 bits fit");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::packet::Zone;
 use super::path::PathError;
-use crate::inputs::{HostFacts, Link, LinkKind};
+use crate::inputs::{HostAddress, HostFacts, Link, LinkKind};
 use crate::model::address::{Cidr, Family, Mac};
 use crate::model::guest::{Guest, GuestKind, Nic};
 use crate::model::names::Vmid;
@@ -35,15 +35,6 @@ pub struct Interface {
     pub addresses: Vec<HostAddress>,
     /// What it is.
     pub kind: LinkKind,
-}
-
-/// An address with its prefix length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HostAddress {
-    /// The address.
-    pub address: IpAddr,
-    /// Leading bits that the network's addresses share.
-    pub prefix: u8,
 }
 
 /// A way out of the host: a port of a bridge, or an interface by itself.
@@ -116,12 +107,8 @@ impl World {
     /// Adds an interface of the host's IP stack.
     pub fn add_interface(&mut self, name: &str, interface: Interface) {
         for host in &interface.addresses {
-            let network = Cidr::new(host.address, host.prefix);
-            // The first address of a network is nobody's: where it is all that is known, the host's own isn't.
-            if network.is_none_or(|network| network.address() != host.address || is_single(network)) {
-                self.locals.insert(host.address);
-            }
-            self.broadcasts.extend(network.and_then(broadcast_of));
+            self.locals.insert(host.address());
+            self.broadcasts.extend(broadcast_of(host.network()));
         }
         self.interfaces.insert(name.into(), interface);
     }
@@ -169,9 +156,7 @@ impl World {
     }
 
     fn add_link(&mut self, link: &Link) {
-        let addresses =
-            link.addresses.iter().map(|a| HostAddress { address: a.address(), prefix: a.prefix() });
-        let interface = Interface { mac: link.mac, addresses: addresses.collect(), kind: link.kind };
+        let interface = Interface { mac: link.mac, addresses: link.addresses.clone(), kind: link.kind };
         self.add_interface(&link.name, interface);
     }
 
@@ -303,11 +288,6 @@ const LOCAL: u8 = 2;
 const BROADCAST: u8 = 3;
 const MULTICAST: u8 = 5;
 const BRIDGE: LinkKind = LinkKind::Bridge { vlan_aware: false };
-
-/// Networks of one address, and links of two (RFC 3021, RFC 6164).
-fn is_single(network: Cidr) -> bool {
-    network.prefix() + 1 >= network.family().bits()
-}
 
 /// The last address of an IPv4 network of more than two.
 fn broadcast_of(network: Cidr) -> Option<IpAddr> {

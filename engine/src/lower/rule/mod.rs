@@ -5,6 +5,7 @@
 mod transport;
 mod written;
 
+use super::firewall::Lowering;
 use super::names::Names;
 use super::value::{self, Refused};
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -45,16 +46,12 @@ impl Context {
 }
 
 /// Lowers one line.
-pub(crate) fn rule(
-    line: &Line<'_>,
-    context: Context,
-    names: &Names<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Rule {
-    let mut errors = Errors { diagnostics, skipped: false };
+pub(crate) fn rule(line: &Line<'_>, context: Context, lowering: &mut Lowering<'_>) -> Rule {
+    let Lowering { names, diagnostics } = lowering;
+    let mut errors = Errors { names, context, diagnostics, skipped: false };
     let bar = line.raw.bytes.starts_with(b"|");
     let (kind, canonical) = match line.text {
-        Some(text) => lowered(text.skip(usize::from(bar)), context, names, &mut errors),
+        Some(text) => lowered(text.skip(usize::from(bar)), &mut errors),
         None => undecodable(line.raw.skip(usize::from(bar)), &mut errors),
     };
     Rule {
@@ -68,6 +65,8 @@ pub(crate) fn rule(
 
 /// Collects what is wrong with one rule.
 struct Errors<'d> {
+    names: &'d Names<'d>,
+    context: Context,
     diagnostics: &'d mut Vec<Diagnostic>,
     skipped: bool,
 }
@@ -85,19 +84,14 @@ impl Errors<'_> {
     }
 }
 
-fn lowered(
-    text: Text<'_>,
-    context: Context,
-    names: &Names<'_>,
-    errors: &mut Errors<'_>,
-) -> (RuleKind, String) {
+fn lowered(text: Text<'_>, errors: &mut Errors<'_>) -> (RuleKind, String) {
     let written = written::read(text, errors);
     let mut known = SkippedRule::default();
     let kind = match &written.head {
-        Head::Group(name) => group_rule(*name, &written, context, errors).map(RuleKind::Group),
+        Head::Group(name) => group_rule(*name, &written, errors).map(RuleKind::Group),
         Head::Match { direction, action } => {
             known = SkippedRule { direction: *direction, action: action.map(|called| called.action) };
-            match_rule(known.clone(), &written, context, names, errors).map(RuleKind::Match)
+            match_rule(known.clone(), &written, errors).map(RuleKind::Match)
         }
     };
     let kind = kind.filter(|_| !errors.skipped).unwrap_or(RuleKind::Skipped(known));
@@ -125,14 +119,9 @@ fn undecodable(raw: RawLine<'_>, errors: &mut Errors<'_>) -> (RuleKind, String) 
     (RuleKind::Skipped(SkippedRule { direction, action }), canonical)
 }
 
-fn group_rule(
-    name: Option<Text<'_>>,
-    written: &Written<'_>,
-    context: Context,
-    errors: &mut Errors<'_>,
-) -> Option<GroupRule> {
+fn group_rule(name: Option<Text<'_>>, written: &Written<'_>, errors: &mut Errors<'_>) -> Option<GroupRule> {
     let name = name?;
-    if context == Context::Group {
+    if errors.context == Context::Group {
         errors.refuse(
             Refused::new(Code::GroupNested, name, "is called inside a security group")
                 .help("groups cannot be nested: copy the rules"),
@@ -142,32 +131,25 @@ fn group_rule(
         InvalidName::Grammar => Refused::new(Code::GroupName, name, "is no name of a security group"),
         InvalidName::TooLong => Refused::new(Code::NameTooLong, name, "has more than 64 characters"),
     }));
-    let iface = interface(written.value(Param::Iface), context, None, errors);
+    let iface = interface(written.value(Param::Iface), None, errors);
     Some(GroupRule { name: Spanned { value: parsed?, span: name.span() }, iface })
 }
 
-fn match_rule(
-    known: SkippedRule,
-    written: &Written<'_>,
-    context: Context,
-    names: &Names<'_>,
-    errors: &mut Errors<'_>,
-) -> Option<MatchRule> {
-    if let (Some(direction), Some(at)) = (known.direction, written.direction)
-        && !context.allows(direction)
-    {
+fn match_rule(known: SkippedRule, written: &Written<'_>, errors: &mut Errors<'_>) -> Option<MatchRule> {
+    let forbidden = known.direction.is_some_and(|direction| !errors.context.allows(direction));
+    if let Some(at) = written.direction.filter(|_| forbidden) {
         let refused = Refused::new(Code::DirectionNotAllowed, at, "is no direction of this file's rules");
-        errors.refuse(match context {
+        errors.refuse(match errors.context {
             Context::Vnet => refused.help("rules of a VNet are FORWARD"),
             _ => refused.help("rules of a guest are IN or OUT"),
         });
     }
-    let iface = interface(written.value(Param::Iface), context, known.direction, errors);
+    let iface = interface(written.value(Param::Iface), known.direction, errors);
     let called = macro_called(written, errors);
-    let asked = transport::asked(written, names, errors);
+    let asked = transport::asked(written, errors);
     let source = address(written.value(Param::Source), errors);
     let dest = address(written.value(Param::Dest), errors);
-    let family = family(asked.family(), &source, &dest, written, errors);
+    let family = family(asked.family(), [&source, &dest], written, errors);
     let log = written.value(Param::Log).and_then(|at| {
         let level = value::log_level(at.str).ok_or_else(|| bad_log_level(at));
         errors.accept(level).flatten()
@@ -194,13 +176,12 @@ fn bad_log_level(at: Text<'_>) -> Refused<'_> {
 
 fn interface(
     at: Option<Text<'_>>,
-    context: Context,
     direction: Option<Direction>,
     errors: &mut Errors<'_>,
 ) -> Option<Spanned<RuleInterface>> {
     let at = at?;
     let forbidden = |why| Refused::new(Code::InterfaceNotAllowed, at, why);
-    let result = match context {
+    let result = match errors.context {
         Context::Group => Err(forbidden("restricts a rule of a group to an interface")
             .help("write `-i` at the rule that calls the group")),
         Context::Vnet => Err(forbidden("restricts a VNet's rule to an interface").help("leave `-i` out")),
@@ -262,13 +243,12 @@ fn address(at: Option<Text<'_>>, errors: &mut Errors<'_>) -> Option<Spanned<Addr
 /// The family that protocol and literal addresses fix. An alias fixes it too, but only once it is looked up.
 fn family(
     of_protocol: Option<Family>,
-    source: &Option<Spanned<AddressSpec>>,
-    dest: &Option<Spanned<AddressSpec>>,
+    specs: [&Option<Spanned<AddressSpec>>; 2],
     written: &Written<'_>,
     errors: &mut Errors<'_>,
 ) -> Option<Family> {
     let mut fixed = of_protocol;
-    for (spec, param) in [(source, Param::Source), (dest, Param::Dest)] {
+    for (spec, param) in specs.into_iter().zip([Param::Source, Param::Dest]) {
         let Some(Spanned { value: AddressSpec::List(list), .. }) = spec else { continue };
         match (fixed, written.value(param)) {
             (Some(family), Some(at)) if family != list.family() => {

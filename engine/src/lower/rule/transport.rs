@@ -3,7 +3,6 @@
 use super::Errors;
 use super::written::{Param, Written};
 use crate::diagnostic::Code;
-use crate::lower::names::Names;
 use crate::lower::value::{self, IpProtocol, Refused};
 use crate::model::address::Family;
 use crate::model::icmp::IcmpMatch;
@@ -31,12 +30,12 @@ enum Given {
 }
 
 /// Reads `-p`, `-dport`, `-icmp-type` and `-sport`, in this order.
-pub(super) fn asked<'a>(written: &Written<'a>, names: &Names<'_>, errors: &mut Errors<'_>) -> Asked<'a> {
+pub(super) fn asked<'a>(written: &Written<'a>, errors: &mut Errors<'_>) -> Asked<'a> {
     let mut asked = Asked::default();
     let given = match written.value(Param::Protocol) {
         None if written.stray => Given::Unclear,
         None => Given::Absent,
-        Some(at) => match errors.accept(value::protocol(at, names)) {
+        Some(at) => match errors.accept(value::protocol(at, errors.names)) {
             None => Given::Unclear,
             Some(protocol) => {
                 asked.protocol = Some((at, protocol));
@@ -57,14 +56,14 @@ pub(super) fn asked<'a>(written: &Written<'a>, names: &Names<'_>, errors: &mut E
                     asked.icmp = icmp_type(at, given, errors);
                 }
             }
-            _ => asked.dport = ports(at, given, names, errors),
+            _ => asked.dport = ports(at, given, errors),
         }
     }
     if let Some(at) = icmp_at {
         asked.icmp = icmp_type(at, given, errors);
     }
     if let Some(at) = written.value(Param::Sport) {
-        asked.sport = ports(at, given, names, errors);
+        asked.sport = ports(at, given, errors);
     }
     asked
 }
@@ -91,23 +90,19 @@ fn icmp_type<'a>(at: Text<'a>, given: Given, errors: &mut Errors<'_>) -> Option<
     Some((at, errors.accept(value::icmp_type(at, family))?))
 }
 
-fn ports<'a>(
-    at: Text<'a>,
-    given: Given,
-    names: &Names<'_>,
-    errors: &mut Errors<'_>,
-) -> Option<(Text<'a>, PortList)> {
+fn ports<'a>(at: Text<'a>, given: Given, errors: &mut Errors<'_>) -> Option<(Text<'a>, PortList)> {
+    let names = errors.names;
     let list = |protocol: Option<PortProtocol>| value::ports(at, protocol, names);
     match given {
         Given::Known(IpProtocol::Ports(protocol)) => Some((at, errors.accept(list(Some(protocol)))?)),
         Given::Known(IpProtocol::Icmp | IpProtocol::Icmpv6 | IpProtocol::Other(_)) => {
             let refused =
-                Refused::new(Code::PortsNotSupported, at, "are ports, but the rule's protocol has none");
+                Refused::new(Code::PortsNotSupported, at, "names ports, but the rule's protocol has none");
             errors.refuse(refused.help("protocols with ports are tcp, udp, udplite, dccp and sctp"));
             None
         }
         Given::Absent => {
-            let refused = Refused::new(Code::PortsWithoutProtocol, at, "is given without `-p`");
+            let refused = Refused::new(Code::PortsWithoutProtocol, at, "names ports in a rule without `-p`");
             if value::is_icmp_name(at.str) {
                 errors.refuse(refused.help("add `-p icmp` or `-p icmpv6`"));
             } else {
@@ -169,9 +164,7 @@ impl<'a> Asked<'a> {
             MacroTransport::Icmpv6(_) => IpProtocol::Icmpv6,
             MacroTransport::Other(number) => IpProtocol::Other(number),
         };
-        if let Some((at, protocol)) = self.protocol
-            && protocol != wanted
-        {
+        if let Some((at, _)) = self.protocol.filter(|(_, protocol)| *protocol != wanted) {
             return Err(contradicts(at, called));
         }
         let transport = match component.transport {

@@ -170,9 +170,8 @@ fn action<'a>(
     errors: &mut Errors<'_>,
 ) -> Option<Called<'a>> {
     let name = word.split_once(b'(').map(|(name, _)| name);
-    if let Some(action) = verdict_of(word.str)
-        && name.is_none_or(|name| !name.str.is_empty())
-    {
+    let named = name.is_none_or(|name| !name.str.is_empty());
+    if let Some(action) = verdict_of(word.str).filter(|_| named) {
         match name {
             None => written.word(action.as_str()),
             Some(name) => {

@@ -7,6 +7,7 @@ mod lexical;
 mod options;
 mod sets;
 
+use crate::diagnostic::Place;
 use crate::inputs::{FileContent, HostFacts, Inputs};
 use crate::model::Config;
 use crate::span::Sources;
@@ -40,6 +41,12 @@ fn read(inputs: &Inputs) -> (Config, Vec<String>) {
     let (config, diagnostics) = super::config(inputs, &mut sources);
     let shown = diagnostics.iter().map(|diagnostic| {
         assert!(!diagnostic.message.is_empty() && diagnostic.message.len() < 400, "{diagnostic:?}");
+        if let Place::Span(span) = diagnostic.place {
+            assert!(
+                span.start <= span.end && span.end as usize <= sources.text(span.file).len(),
+                "{diagnostic:?}"
+            );
+        }
         let line = diagnostic.line(&sources);
         let (place, rest) = line.split_once(": ").expect("a place");
         let mut parts = place.rsplit('/').next().expect("a file name").split(':');

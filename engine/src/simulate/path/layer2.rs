@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use super::PathError;
-use crate::model::address::Cidr;
 use crate::ruleset::Name;
 use crate::simulate::packet::Packet;
 use crate::simulate::world::{Place, Port, World, veth_peer};
@@ -56,7 +55,7 @@ fn outside_port(world: &World, peer: Option<Place>, addresses: [Option<IpAddr>; 
     let at_home = |at: usize, address: IpAddr| {
         let interface = world.interfaces.get(&gateway(world, &world.ports[at]));
         let networks = interface.into_iter().flat_map(|interface| &interface.addresses);
-        let mut networks = networks.filter_map(|host| Cidr::new(host.address, host.prefix));
+        let mut networks = networks.map(|host| host.network());
         networks.any(|network| network.contains(address))
     };
     let first = |wanted: &dyn Fn(usize) -> bool| candidates.iter().copied().find(|&at| wanted(at));

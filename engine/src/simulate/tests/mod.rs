@@ -7,12 +7,10 @@ mod reject;
 mod trace;
 mod world;
 
-use std::net::IpAddr;
-
 use super::packet::Packet;
-use super::world::{HostAddress, Interface, Port, World};
+use super::world::{Interface, Port, World};
 use super::{Trace, Verdict, simulate};
-use crate::inputs::LinkKind;
+use crate::inputs::{HostAddress, LinkKind};
 use crate::model::guest::GuestKind;
 use crate::ruleset::{
     Base, Chain, Compare, Element, ElementData, Field, Hook, Op, Origin, Rule, RuleId, Ruleset, Set, SetKind,
@@ -57,9 +55,7 @@ pub(super) fn world() -> World {
 }
 
 fn host_address(text: &str) -> HostAddress {
-    let (address, prefix) = text.split_once('/').expect("a prefix");
-    let address: IpAddr = address.parse().expect("an address");
-    HostAddress { address, prefix: prefix.parse().expect("a length") }
+    text.parse().expect("an address with its prefix")
 }
 
 fn port(name: &str, bridge: &str, mac: &str) -> Port {

@@ -1,0 +1,145 @@
+//! Facts of a node of which only the files are there: what its configuration says is taken for what is.
+//!
+//! Every local guest runs, its NICs are ports of the bridges that they name, names resolve by the copy's
+//! `etc/hosts`, addresses are those of its `etc/network/interfaces`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use engine::inputs::{HostFacts, Inputs, Link, LinkKind};
+use engine::model::Config;
+use engine::model::address::Cidr;
+use engine::span::Sources;
+
+use super::{names, networks_of, now_s};
+use crate::host::files::{self, GatherError};
+use crate::host::paths::Paths;
+
+/// What the files of `node` suggest.
+pub(super) fn facts(paths: &Paths, node: String) -> Result<HostFacts, GatherError> {
+    let files = files::gather(paths, &node, &[])?;
+    let hosts = files::text(paths, "/etc/hosts").unwrap_or_default();
+    let mut resolved = names::look_up(&hosts, names::wanted(paths, &node));
+    let own = resolved.entry(node.clone()).or_default();
+    own.extend(names::member_address(paths, &node));
+    names::tidy(own);
+
+    let facts = HostFacts { node, resolved, now_s: now_s(), ..HostFacts::default() };
+    let inputs = Inputs { files, facts, ..Inputs::default() };
+    let (config, _) = engine::lower::config(&inputs, &mut Sources::default());
+    let interfaces = files::text(paths, "/etc/network/interfaces").unwrap_or_default();
+    Ok(HostFacts { links: links(&config, &interfaces), ..inputs.facts })
+}
+
+/// Interfaces of `etc/network/interfaces`, bridges that guests and VNets name, ports of guests.
+fn links(config: &Config, interfaces: &str) -> Vec<Link> {
+    let mut links: BTreeMap<String, Link> = BTreeMap::new();
+    let bridge = |name: &str| Link {
+        name: name.to_owned(),
+        kind: LinkKind::Bridge { vlan_aware: false },
+        up: true,
+        ..Link::default()
+    };
+    let nics = || config.guests.values().flat_map(|guest| guest.nics.values());
+    let bridges = nics().filter_map(|nic| nic.bridge.as_deref());
+    for name in bridges.chain(config.vnets.keys().map(|name| name.as_str())) {
+        links.entry(name.to_owned()).or_insert_with(|| bridge(name));
+    }
+    for stanza in stanzas(interfaces) {
+        let link = links.entry(stanza.name.clone()).or_insert_with(|| Link {
+            name: stanza.name.clone(),
+            up: true,
+            ..Link::default()
+        });
+        if stanza.is_bridge {
+            link.kind = LinkKind::Bridge { vlan_aware: stanza.vlan_aware };
+        }
+        link.addresses.extend(stanza.addresses);
+        for port in stanza.ports {
+            let port = links.entry(port.clone()).or_insert_with(|| Link {
+                name: port,
+                up: true,
+                ..Link::default()
+            });
+            port.master = Some(stanza.name.clone());
+        }
+    }
+    for nic in nics() {
+        let name = nic.ifname.as_str().to_owned();
+        let port = Link { name: name.clone(), master: nic.bridge.clone(), up: true, ..Link::default() };
+        links.insert(name, port);
+    }
+    links.into_values().collect()
+}
+
+/// What matters of an `iface` stanza of interfaces(5).
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Stanza {
+    name: String,
+    is_bridge: bool,
+    vlan_aware: bool,
+    addresses: Vec<Cidr>,
+    ports: Vec<String>,
+}
+
+fn stanzas(text: &str) -> Vec<Stanza> {
+    let mut stanzas: Vec<Stanza> = Vec::new();
+    let mut is_inside = false;
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(key), first) = (words.next(), words.next()) else { continue };
+        match (key, first) {
+            ("iface", Some(name)) => {
+                is_inside = true;
+                stanzas.push(Stanza { name: name.to_owned(), ..Stanza::default() });
+            }
+            ("auto" | "source" | "source-directory" | "mapping" | "rename", _) => is_inside = false,
+            (key, _) if key.starts_with("allow-") => is_inside = false,
+            (key, Some(value)) if is_inside => {
+                if let Some(stanza) = stanzas.last_mut() {
+                    stanza.option(key, value, words);
+                }
+            }
+            _ => {}
+        }
+    }
+    stanzas
+}
+
+impl Stanza {
+    fn option<'t>(&mut self, key: &str, value: &'t str, rest: impl Iterator<Item = &'t str>) {
+        match key {
+            "address" => self.addresses.extend(address(value).into_iter().flatten()),
+            "bridge-ports" | "bridge_ports" => {
+                self.is_bridge = true;
+                let ports = std::iter::once(value).chain(rest).filter(|port| *port != "none");
+                self.ports.extend(ports.map(str::to_owned));
+            }
+            "bridge-vlan-aware" => self.vlan_aware = value == "yes",
+            _ => {}
+        }
+    }
+}
+
+/// `192.0.2.1/24`; an address whose mask stands in a line of its own is left out: old, and not worth a guess.
+fn address(text: &str) -> Option<Vec<Cidr>> {
+    let (address, prefix) = text.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    Some(networks_of(address, prefix.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stanzas;
+
+    #[test]
+    fn reads_bridges_and_addresses() {
+        let text = "auto lo\niface lo inet loopback\n\niface eno1 inet manual\n\nauto vmbr0\niface vmbr0 inet static\n\
+            \taddress 192.0.2.1/24\n\tgateway 192.0.2.254\n\tbridge-ports eno1\n\tbridge-vlan-aware yes\n";
+        let all = stanzas(text);
+        let bridge = all.iter().find(|s| s.name == "vmbr0").expect("there");
+        assert!(bridge.is_bridge && bridge.vlan_aware);
+        assert_eq!(bridge.ports, ["eno1"]);
+        assert_eq!(bridge.addresses.len(), 2);
+    }
+}
