@@ -29,7 +29,7 @@ fn judge(case: &Case, loader: &dyn Fn() -> Result<Loader, Failure>) -> Vec<Strin
     let wanted = compile(&case.inputs).plan.ruleset;
     let mut found = Vec::new();
     let text = transaction::full(&wanted).text;
-    let json = render::json::json(&wanted);
+    let json = render::json(&wanted);
     for (language, script) in [(Language::Text, &text), (Language::Json, &json)] {
         let differences = load_and_compare(&wanted, script, language, loader);
         let differences = differences.unwrap_or_else(|error| vec![error.to_string()]);
@@ -110,7 +110,7 @@ fn foreign_tables_stay_as_they_are() -> Result<(), Failure> {
     for wanted in [&first, &second, &first] {
         loader.load(&transaction::full(wanted).text, Language::Text)?;
         assert_eq!(foreign(&mut loader)?, before);
-        loader.load(&render::json::json(wanted), Language::Json)?;
+        loader.load(&render::json(wanted), Language::Json)?;
         assert_eq!(foreign(&mut loader)?, before);
     }
     let ours = [(TableFamily::Inet, HOST_TABLE), (TableFamily::Bridge, GUEST_TABLE)];
