@@ -1,142 +1,128 @@
-//! A folder of a case -> what the engine reads. `tests/fixtures/README.md` describes the folders.
+//! A case: files by their short name, compiled on the reference network, with what they say and where.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use engine::inputs::{FileContent, Files, HostFacts, Inputs, Settings};
+use engine::diagnostic::{Diagnostic, Place};
+use engine::inputs::{FileContent, Files, Inputs};
+use engine::span::{Sources, Span};
+use engine::{Compiled, compile};
 
-use crate::Failure;
-use crate::facts;
+use crate::network;
 
-/// One case: a configuration and what packets meet under it.
-#[derive(Debug, Clone)]
-pub struct Case {
-    /// The folder's name.
-    pub name: String,
-    /// What the engine reads.
-    pub inputs: Inputs,
-    /// The lines of `packets` without comments, with their line numbers.
-    pub packets: Vec<(usize, String)>,
+/// Files of a case by their short name: `cluster.fw`, `host.fw`, `100.fw`, `vnet1.fw`, `100.conf`,
+/// `200.lxc.conf`, `running-config`, `ipam`, `corosync.conf`, `vmlist`, `node.cfg`, `last-good/cluster.fw`.
+pub type CaseFiles = BTreeMap<String, Vec<u8>>;
+
+/// Compiles files on the reference network, or on the host of `facts.json` among them.
+pub fn compile_case(files: &CaseFiles) -> (Inputs, Compiled) {
+    let inputs = inputs(files);
+    let compiled = compile(&inputs);
+    (inputs, compiled)
 }
 
-/// The folder of this package.
-pub fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// All fixtures, by name.
-pub fn fixtures() -> Result<Vec<Case>, Failure> {
-    let mut folders: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder().join("fixtures"))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            folders.push(path);
+/// What a case's files come to.
+pub fn inputs(files: &CaseFiles) -> Inputs {
+    let mut inputs = network::inputs();
+    if let Some(facts) = files.get("facts.json") {
+        inputs.facts = network::facts(std::str::from_utf8(facts).expect("facts.json is text"));
+    }
+    for (name, bytes) in files {
+        let content = FileContent::Bytes(bytes.as_slice().into());
+        if let Some(name) = name.strip_prefix("last-good/") {
+            inputs.last_good.insert(path_of(name), content);
+        } else if name != "facts.json" {
+            put(&mut inputs.files, name, content);
         }
     }
-    folders.sort();
-    folders.iter().map(|folder| read(folder)).collect()
+    settle_guests(&mut inputs.files);
+    inputs
 }
 
-/// The reference network with no configuration at all.
-pub fn network() -> Result<Inputs, Failure> {
-    let network = folder().join("network");
-    let files = BTreeMap::new();
-    let facts = host_facts(&network)?;
-    let mut inputs = Inputs { files, last_good: Files::new(), facts, settings: Settings::default() };
-    for entry in fs::read_dir(&network)? {
-        let path = entry?.path();
-        if let Some(place) = place(&file_name(&path), &inputs.facts.node) {
-            inputs.files.insert(place, content(&path)?);
+/// With a `.vmlist` only the listed guests have a configuration, each in its node's folder.
+fn settle_guests(files: &mut Files) {
+    let Some(FileContent::Bytes(text)) = files.get("/etc/pve/.vmlist") else { return };
+    let Ok(list) = serde_json::from_slice::<serde_json::Value>(text) else { return };
+    let here: Vec<String> = files.keys().filter(|path| path.ends_with(".conf")).cloned().collect();
+    for path in here.into_iter().filter(|path| path.contains("/nodes/node1/")) {
+        let content = files.remove(&path).expect("just listed");
+        let vmid = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".conf");
+        if let Some(node) = list["ids"][vmid]["node"].as_str() {
+            files.insert(path.replace("/node1/", &format!("/{node}/")), content);
         }
     }
-    Ok(inputs)
 }
 
-/// Reads one folder.
-pub fn read(folder: &Path) -> Result<Case, Failure> {
-    let mut inputs = network()?;
-    if folder.join("facts.json").exists() {
-        inputs.facts = host_facts(folder)?;
-    }
-    let mut packets = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = file_name(&path);
-        match name.as_str() {
-            "packets" => packets = packet_lines(&fs::read_to_string(&path)?),
-            "last-good" => inputs.last_good = last_good(&path, &inputs.facts.node)?,
-            _ => add(&mut inputs, &name, content(&path)?),
-        }
-    }
-    Ok(Case { name: file_name(folder), inputs, packets })
+fn put(files: &mut Files, name: &str, content: FileContent) {
+    files.insert(path_of(name), content);
 }
 
-/// Adds a file of a case by the name that cases give it; other names are ignored.
-pub fn add(inputs: &mut Inputs, name: &str, content: FileContent) {
-    let node = inputs.facts.node.clone();
-    let Some(place) = place(name, &node) else { return };
-    // A guest is a VM or a container.
-    for (own, other) in [("qemu-server", "lxc"), ("lxc", "qemu-server")] {
-        if place.contains(&format!("/{own}/")) {
-            inputs.files.remove(&place.replace(&format!("/{own}/"), &format!("/{other}/")));
-        }
-    }
-    inputs.files.insert(place, content);
-}
-
-fn last_good(folder: &Path, node: &str) -> Result<Files, Failure> {
-    let mut files = Files::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if let Some(place) = place(&file_name(&path), node) {
-            files.insert(place, content(&path)?);
-        }
-    }
-    Ok(files)
-}
-
-/// Where a node has the file that cases call `name`.
-fn place(name: &str, node: &str) -> Option<String> {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    Some(match name {
+/// The path of a file on a node.
+pub fn path_of(name: &str) -> String {
+    const NODE: &str = "/etc/pve/nodes/node1";
+    let is_vmid = |stem: &str| stem.bytes().all(|b| b.is_ascii_digit());
+    match name {
         "cluster.fw" => "/etc/pve/firewall/cluster.fw".to_owned(),
-        "host.fw" => format!("/etc/pve/nodes/{node}/host.fw"),
-        "node.cfg" => format!("/etc/pve/nodes/{node}/proxmox-firewall.cfg"),
+        "host.fw" => format!("{NODE}/host.fw"),
+        "node.cfg" => format!("{NODE}/proxmox-firewall.cfg"),
         "running-config" => "/etc/pve/sdn/.running-config".to_owned(),
         "ipam" => "/etc/pve/sdn/pve-ipam-state.json".to_owned(),
         "corosync.conf" => "/etc/pve/corosync.conf".to_owned(),
         "vmlist" => "/etc/pve/.vmlist".to_owned(),
-        "services" | "protocols" | "ethertypes" => format!("/etc/{name}"),
-        _ => {
-            let (stem, kind) = name.split_once('.')?;
-            match kind {
-                "fw" if is_number(stem) => format!("/etc/pve/firewall/{name}"),
-                "fw" => format!("/etc/pve/sdn/firewall/{name}"),
-                "conf" if is_number(stem) => format!("/etc/pve/nodes/{node}/qemu-server/{name}"),
-                "lxc.conf" => format!("/etc/pve/nodes/{node}/lxc/{stem}.conf"),
-                _ => return None,
+        _ => match name.split_once('.') {
+            Some((stem, "fw")) if is_vmid(stem) => format!("/etc/pve/firewall/{name}"),
+            Some((stem, "fw")) => format!("/etc/pve/sdn/firewall/{stem}.fw"),
+            Some((stem, "conf")) => format!("{NODE}/qemu-server/{stem}.conf"),
+            Some((stem, "lxc.conf")) => format!("{NODE}/lxc/{stem}.conf"),
+            _ => panic!("no place for a file `{name}`"),
+        },
+    }
+}
+
+/// The short name of a path.
+pub fn short_name(path: &str) -> String {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    match last {
+        ".running-config" => "running-config".to_owned(),
+        "pve-ipam-state.json" => "ipam".to_owned(),
+        ".vmlist" => "vmlist".to_owned(),
+        "proxmox-firewall.cfg" => "node.cfg".to_owned(),
+        _ if path.contains("/lxc/") => last.replace(".conf", ".lxc.conf"),
+        _ => last.to_owned(),
+    }
+}
+
+/// `cluster.fw:5`
+pub fn line_of(sources: &Sources, span: Span) -> String {
+    let at = sources.position(span);
+    format!("{}:{}", short_name(&at.path), at.line)
+}
+
+/// `cluster.fw:5 L002`; a remark about a whole file has no line, one about the host no file.
+pub fn brief(sources: &Sources, diagnostic: &Diagnostic) -> String {
+    let code = diagnostic.code.id();
+    match diagnostic.place {
+        Place::Span(span) => format!("{} {code}", line_of(sources, span)),
+        Place::File(file) => format!("{} {code}", short_name(sources.path(file))),
+        Place::Host => format!("host {code}"),
+    }
+}
+
+/// Reads the files of a folder.
+pub fn read_folder(folder: &Path) -> CaseFiles {
+    let mut files = CaseFiles::new();
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    for entry in entries {
+        let entry = entry.expect("a folder entry");
+        let name = entry.file_name().into_string().expect("file names are text");
+        if entry.file_type().expect("a file type").is_dir() {
+            for (inner, bytes) in read_folder(&entry.path()) {
+                files.insert(format!("{name}/{inner}"), bytes);
             }
+        } else {
+            let bytes = std::fs::read(entry.path()).unwrap_or_else(|e| panic!("{name}: {e}"));
+            files.insert(name, bytes);
         }
-    })
-}
-
-fn host_facts(folder: &Path) -> Result<HostFacts, Failure> {
-    let path = folder.join("facts.json");
-    let text = fs::read_to_string(&path)?;
-    facts::parse(&text).map_err(|problem| format!("{}: {problem}", path.display()).into())
-}
-
-fn packet_lines(text: &str) -> Vec<(usize, String)> {
-    let numbered = text.lines().zip(1..);
-    let lines = numbered.filter(|(line, _)| !line.trim().is_empty() && !line.starts_with('#'));
-    lines.map(|(line, number)| (number, line.to_owned())).collect()
-}
-
-fn content(path: &Path) -> Result<FileContent, Failure> {
-    Ok(FileContent::Bytes(fs::read(path)?.into()))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+    files
 }

@@ -195,3 +195,6 @@ fn only(object: &Json, known: &[&str]) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! One form for rulesets that nft treats alike: the order of the unordered, and what listings rewrite.
 
-use crate::render::mask_of;
+use crate::render::{mask_of, numbers_of};
+use crate::ruleset::check::{Implied, fields, implied_by, rejected};
 use crate::ruleset::{
-    Compare, DataType, Element, ElementData, Field, Op, RejectWith, Rule, Ruleset, Set, SetKind, Statement,
-    Table, Value,
+    Compare, DataType, Element, ElementData, Field, Op, Rule, Ruleset, Set, SetKind, Statement, Table, Value,
 };
 
 use super::KERNEL;
@@ -61,34 +61,46 @@ fn join_adjacent(elements: &mut Vec<Element>) {
 
 fn rule(rule: &mut Rule) {
     rule.origin = KERNEL;
-    let answers_one_family = rule.statements.iter().any(|statement| {
-        matches!(statement, Statement::Reject(RejectWith::HostProhibited | RejectWith::AdminProhibited))
-    });
-    if answers_one_family {
-        rule.statements.retain(|statement| !is_family(statement));
-    }
+    let implied: Vec<Implied> = rule.statements.iter().flat_map(implied).collect();
+    rule.statements.retain(|statement| !is_implied(statement, &implied));
     for statement in &mut rule.statements {
         normal_statement(statement);
     }
 }
 
-/// `meta protocol ip`, `meta nfproto ipv4`: listings leave them out where the ICMP of a reject implies them.
-fn is_family(statement: &Statement) -> bool {
-    match statement {
-        Statement::Compare(Compare { field: Field::Protocol, op: Op::Eq, value }) => {
-            [0x0800, 0x86dd].map(Value::number).contains(value)
-        }
-        Statement::Compare(Compare { field: Field::Nfproto, op: Op::Eq, value }) => {
-            [2, 10].map(Value::number).contains(value)
-        }
-        _ => false,
-    }
+fn implied(statement: &Statement) -> impl Iterator<Item = Implied> {
+    // `reject with tcp reset` implies TCP, but listings show what says so.
+    let answer = rejected(statement).map(|(network, _)| (network, None));
+    fields(statement).iter().map(|field| implied_by(*field)).chain(answer)
+}
+
+/// `meta l4proto tcp` beside `tcp dport 22`: listings leave out what goes without saying.
+fn is_implied(statement: &Statement, implied: &[Implied]) -> bool {
+    let Statement::Compare(Compare { field, op: Op::Eq, value: Value::Number { first, last } }) = statement
+    else {
+        return false;
+    };
+    first == last
+        && implied.iter().any(|(network, transport)| {
+            let (name, names) = match field {
+                Field::L4proto => (*transport, DataType::InetProto),
+                Field::Protocol | Field::EtherType => (*network, DataType::EtherType),
+                Field::Nfproto if *network == Some("ip") => (Some("ipv4"), DataType::Nfproto),
+                Field::Nfproto if *network == Some("ip6") => (Some("ipv6"), DataType::Nfproto),
+                _ => return false,
+            };
+            name.and_then(|name| numbers_of(None, names, name)) == Some(*first)
+        })
 }
 
 fn normal_statement(statement: &mut Statement) {
     match statement {
         Statement::Masked { field: Field::CtState, mask, op: Op::Ne, value: 0 } => {
             *statement = Statement::CtState(*mask);
+        }
+        // All bits count: no mask.
+        Statement::Masked { field, mask, op, value } if *mask == all_bits(*field) => {
+            *statement = Statement::Compare(Compare { field: *field, op: *op, value: Value::number(*value) });
         }
         Statement::Masked { field, mask, op, value } => {
             if let Some(value) = leading_bits(*field, *mask, *value) {
@@ -100,6 +112,11 @@ fn normal_statement(statement: &mut Statement) {
     }
 }
 
+fn all_bits(field: Field) -> u128 {
+    let bits = field.data_type().bits();
+    mask_of(bits, bits)
+}
+
 /// The interval that a mask of leading bits means: `ip saddr & 255.0.0.0 == 10.0.0.0` is `ip saddr 10.0.0.0/8`.
 fn leading_bits(field: Field, mask: u128, value: u128) -> Option<Value> {
     let data_type = field.data_type();
@@ -107,5 +124,5 @@ fn leading_bits(field: Field, mask: u128, value: u128) -> Option<Value> {
         return None;
     }
     mask_len(mask, data_type.bits())?;
-    Some(Value::Number { first: value, last: value | (mask ^ mask_of(data_type.bits(), data_type.bits())) })
+    Some(Value::Number { first: value, last: value | (mask ^ all_bits(field)) })
 }

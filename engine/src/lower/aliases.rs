@@ -43,7 +43,7 @@ fn alias(line: &Line<'_>) -> Result<(ObjectName, Alias), Diagnostic> {
         Diagnostic::new(Code::AliasMalformed, Place::Span(line.raw.span()), message, SKIPPED)
             .help("write a name, a blank and one address")
     };
-    let mut text = line.text.ok_or_else(malformed)?;
+    let mut text = line.raw.text().ok_or_else(malformed)?;
     let (name, address) = (text.next_word(), text.next_word());
     let (Some(name), Some(address), None) = (name, address, text.next_word()) else {
         return Err(malformed());

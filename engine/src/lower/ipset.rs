@@ -22,7 +22,7 @@ pub(super) fn lower(section: &Section<'_>, diagnostics: &mut Vec<Diagnostic>) ->
             Diagnostic::new(Code::EntryMalformed, Place::Span(line.raw.span()), message, SKIPPED)
                 .help("write one address, network or alias, with `!` in front to exclude it")
         };
-        let entry = line.text.ok_or_else(malformed).and_then(|mut text| {
+        let entry = line.raw.text().ok_or_else(malformed).and_then(|mut text| {
             let nomatch = text.str.starts_with('!');
             text = text.skip(usize::from(nomatch));
             let (Some(word), None) = (text.next_word(), text.next_word()) else {

@@ -215,7 +215,8 @@ fn nonzero(word: &str) -> Result<bool, &'static str> {
 
 /// `0`, `1`, or the Unix time up to which the firewall is on (and 60 s longer).
 fn enable(word: &str) -> Result<Enable, &'static str> {
-    let number = boolean(word).map(u64::from).or_else(|| integer(word, u64::MAX));
+    // Up to the largest signed number: 60 s more still fit.
+    let number = boolean(word).map(u64::from).or_else(|| integer(word, u64::MAX >> 1));
     match number.ok_or("write `0` or `1`")? {
         0 => Ok(Enable::Off),
         1 => Ok(Enable::On),

@@ -32,9 +32,10 @@ impl<'a> Refused<'a> {
         Refused { code, at, message: format!("{} {why}", quoted(at.str.as_bytes())), remedy: None }
     }
 
-    /// Adds what helps.
+    /// Adds what helps, unless the words of the file make it too long to help.
     pub(crate) fn help(mut self, remedy: impl Into<String>) -> Refused<'a> {
-        self.remedy = Some(remedy.into());
+        const LONGEST: usize = 200;
+        self.remedy = Some(remedy.into()).filter(|remedy| remedy.len() <= LONGEST);
         self
     }
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::cursor::{RawLine, Text, lines, quoted};
+use super::cursor::{RawLine, lines, quoted};
 use super::nearest::nearest;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::names::ObjectName;
@@ -53,8 +53,6 @@ pub(crate) struct Section<'a> {
 pub(crate) struct Line<'a> {
     /// The entry without blanks around it and without its comment.
     pub(crate) raw: RawLine<'a>,
-    /// The same as text; `None` if it holds control characters or anything but ASCII.
-    pub(crate) text: Option<Text<'a>>,
     /// What stands behind `#`, if anything. Options have no comments.
     pub(crate) comment: Option<Cow<'a, str>>,
 }
@@ -143,7 +141,7 @@ fn split_comment<'a>(line: RawLine<'a>, comments: bool, diagnostics: &mut Vec<Di
     let (raw, comment) = if comments { line.split_at(b'#') } else { (line, None) };
     let raw = raw.trimmed();
     let comment = comment.and_then(|comment| decoded(comment, diagnostics));
-    Line { raw, text: raw.text(), comment }
+    Line { raw, comment }
 }
 
 fn decoded<'a>(comment: RawLine<'a>, diagnostics: &mut Vec<Diagnostic>) -> Option<Cow<'a, str>> {

@@ -2,10 +2,10 @@
 //! blacklist, smurfs, TCP flags, policy preamble. Order: the zone's table in ARCHITECTURE.md.
 
 use super::log::{self, Label};
+use super::reject;
 use super::rules::{Context, ETHERTYPE_ARP, ETHERTYPE_IPV4, Zone, address_field};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
-use super::{inet, reject};
 use crate::model::address::{Cidr, Family};
 use crate::model::options::LogLevel;
 use crate::model::port::{PortProtocol, PortRange};
@@ -387,7 +387,10 @@ fn preamble(family: TableFamily, name: &str, smb: &Statement, rest: &Statement, 
             silent(vec![build::masked(Field::EtherDaddr, reject::GROUP_BIT, reject::GROUP_BIT)], rest);
         }
         TableFamily::Inet => {
-            silent(vec![build::within(Field::FibDaddrType, FIB_BROADCAST, FIB_BROADCAST + 2)], rest);
+            // Broadcast, anycast, multicast.
+            for kind in FIB_BROADCAST..=FIB_BROADCAST + 2 {
+                silent(vec![build::is(Field::FibDaddrType, kind)], rest);
+            }
         }
     }
     silent(vec![build::network(Field::IpDaddr, multicast_v4())], rest);
@@ -409,7 +412,7 @@ pub(super) fn preambles(family: TableFamily, unit: &mut Unit) {
     let drop = build::drop();
     let mut all = vec![(PREAMBLE_DROP, drop.clone(), drop.clone())];
     match family {
-        TableFamily::Inet => all.push((PREAMBLE_REJECT, build::goto(inet::REJECT), drop)),
+        TableFamily::Inet => all.push((PREAMBLE_REJECT, build::goto(reject::REJECT), drop)),
         TableFamily::Bridge => {
             all.push((PREAMBLE_PASS, build::goto(reject::REJECT_GUEST), build::accept()));
         }

@@ -11,9 +11,6 @@ use crate::ruleset::{
     Chain, Field, HelperObject, Hook, Name, Origin, Statement, Table, TableFamily, Value, build,
 };
 
-/// Chain that answers and drops.
-pub(super) const REJECT: &str = "reject";
-
 /// The whole table.
 pub(super) fn table(resolved: &Resolved) -> Table {
     let mut table = Unit::default();

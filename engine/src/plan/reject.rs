@@ -15,9 +15,9 @@ use crate::resolve::{Guest, Nic, PortVlans, Resolved, Rule, RuleKind, RunningPor
 use crate::ruleset::{Chain, Field, Hook, Origin, RejectWith, Statement, TableFamily, Value, Verdict, build};
 
 /// Chain that answers and drops.
-pub(super) const REJECT: &str = "reject";
+pub(super) const REJECT: &str = "do-reject";
 /// The same, at a limited rate: a guest must not become a reflector.
-pub(super) const REJECT_GUEST: &str = "reject-guest";
+pub(super) const REJECT_GUEST: &str = "do-reject-guest";
 
 /// Group bit of an Ethernet address: multicast and broadcast.
 pub(super) const GROUP_BIT: u128 = 0x0100_0000_0000;

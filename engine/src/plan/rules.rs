@@ -6,8 +6,8 @@
 //! address, set.
 
 use super::log::{self, Label};
+use super::reject;
 use super::unit::{ChainBuilder, Unit};
-use super::{inet, reject};
 use crate::model::address::{Family, IpInterval};
 use crate::model::icmp::IcmpMatch;
 use crate::model::options::Rate;
@@ -77,8 +77,10 @@ impl Zone {
         match (self, action) {
             (Zone::GuestReject, Action::Drop) | (_, Action::Accept) => build::accept(),
             (Zone::GuestIn | Zone::VnetForward, Action::Reject) | (_, Action::Drop) => build::drop(),
-            (Zone::HostIn | Zone::HostOut | Zone::HostForward, Action::Reject) => build::goto(inet::REJECT),
-            (Zone::GuestOut | Zone::VnetReject, Action::Reject) => build::goto(reject::REJECT),
+            (
+                Zone::HostIn | Zone::HostOut | Zone::HostForward | Zone::GuestOut | Zone::VnetReject,
+                Action::Reject,
+            ) => build::goto(reject::REJECT),
             (Zone::GuestReject, Action::Reject) => build::goto(reject::REJECT_GUEST),
         }
     }

@@ -120,6 +120,12 @@ impl Unit {
             self.sets.insert(set.name.clone(), set);
         }
         self.chains.sort_by_key(|chain| chain.base.is_none());
+        for rule in self.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+            // Both tables have chains of the same name; a configured rule is the same rule in both.
+            if family == TableFamily::Bridge && !matches!(rule.origin, Origin::Line(_)) {
+                rule.id = RuleId(rule.id.0.rotate_left(1));
+            }
+        }
         Table {
             family,
             name: name.into(),

@@ -46,3 +46,6 @@ impl Lines {
         self.end(origin);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,11 +155,16 @@ pub(super) fn push_hex(out: &mut String, number: u128, digits: u32) {
 }
 
 pub(super) fn push_hex_digits(out: &mut String, number: u128, digits: u32) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let needed = (128 - number.leading_zeros()).div_ceil(4);
-    for digit in (0..needed.max(digits)).rev() {
-        let nibble = u32::try_from((number >> (4 * digit)) & 0xf).expect("four bits");
-        out.push(char::from_digit(nibble, 16).expect("a hexadecimal digit"));
+    let length = usize::try_from(needed.max(digits).min(32)).expect("at most 32");
+    let mut buffer = [0u8; 32];
+    let bytes = number.to_be_bytes();
+    for (idx, byte) in bytes.into_iter().enumerate() {
+        buffer[2 * idx] = DIGITS[usize::from(byte >> 4)];
+        buffer[2 * idx + 1] = DIGITS[usize::from(byte & 0xf)];
     }
+    out.push_str(std::str::from_utf8(&buffer[32 - length..]).expect("digits are ASCII"));
 }
 
 pub(super) fn push_decimal(out: &mut String, number: u128) {

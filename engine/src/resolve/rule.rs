@@ -40,7 +40,11 @@ pub(super) fn resolve_rules(
         let ordinal = ordinals.entry(&written.canonical).or_default();
         let id = RuleId::of(scope_name, &written.canonical, *ordinal);
         *ordinal += 1;
-        let kind = resolve_kind(scope, written, diagnostics).or_else(|| lost(&written.kind));
+        let kind = match resolve_kind(scope, written, diagnostics) {
+            Ok(kind) => Some(kind),
+            Err(Unapplied::Inert) => None,
+            Err(Unapplied::Skipped) => lost(&written.kind),
+        };
         if let (true, Some(kind)) = (written.enabled, kind) {
             resolved.push(Rule { span: written.span, id, kind });
         }
@@ -61,23 +65,31 @@ fn lost(kind: &rule::RuleKind) -> Option<RuleKind> {
     (action != Action::Accept).then_some(RuleKind::Lost { direction, transports })
 }
 
+/// Why a rule is not planned.
+enum Unapplied {
+    /// It has an error.
+    Skipped,
+    /// It is right, and can match nothing.
+    Inert,
+}
+
 fn resolve_kind(
     scope: &Scope<'_>,
     written: &rule::Rule,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Option<RuleKind> {
+) -> Result<RuleKind, Unapplied> {
     match &written.kind {
-        rule::RuleKind::Skipped(_) => None,
+        rule::RuleKind::Skipped(_) => Err(Unapplied::Skipped),
         rule::RuleKind::Group(group) => {
             let Some(index) = scope.groups.iter().position(|g| g.name == group.name.value) else {
                 let message = format!("no security group `{}`", group.name.value);
                 let consequence = "rule does nothing";
                 let place = Place::Span(group.name.span);
                 diagnostics.push(Diagnostic::new(Code::GroupMissing, place, message, consequence));
-                return None;
+                return Err(Unapplied::Skipped);
             };
-            let iface = interface(scope, group.iface.as_ref())?;
-            Some(RuleKind::Group { group: index, iface })
+            let iface = interface(scope, group.iface.as_ref(), diagnostics).ok_or(Unapplied::Inert)?;
+            Ok(RuleKind::Group { group: index, iface })
         }
         rule::RuleKind::Match(rule) => resolve_match(scope, written.span, rule, diagnostics),
     }
@@ -88,10 +100,10 @@ fn resolve_match(
     span: Span,
     rule: &rule::MatchRule,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Option<RuleKind> {
+) -> Result<RuleKind, Unapplied> {
     let source = addresses(scope, rule.source.as_ref(), diagnostics);
     let dest = addresses(scope, rule.dest.as_ref(), diagnostics);
-    let (source, dest) = (source?, dest?);
+    let (Some(source), Some(dest)) = (source, dest) else { return Err(Unapplied::Skipped) };
     let families = [fixed_family(&source), fixed_family(&dest)];
     let family = families[0].or(families[1]);
     let apart = families[0].is_some() && families[1].is_some() && families[0] != families[1];
@@ -105,11 +117,16 @@ fn resolve_match(
             Diagnostic::new(Code::FamilyContradiction, place, message, "rule is skipped")
                 .help("write one rule for each family"),
         );
-        return None;
+        return Err(Unapplied::Skipped);
     }
-    let iface = interface(scope, rule.iface.as_ref())?;
+    if variants.is_empty() {
+        let message = "no part of the macro has the address family of the rule";
+        let place = Place::Span(span);
+        diagnostics.push(Diagnostic::new(Code::RuleInert, place, message, "rule does nothing"));
+    }
+    let iface = interface(scope, rule.iface.as_ref(), diagnostics).ok_or(Unapplied::Inert)?;
     let (direction, action, log) = (rule.direction, rule.action, rule.log);
-    Some(RuleKind::Match(MatchRule { direction, action, iface, source, dest, variants, log }))
+    Ok(RuleKind::Match(MatchRule { direction, action, iface, source, dest, variants, log }))
 }
 
 fn variant(component: &rule::Component, family: Option<Family>) -> Option<Variant> {
@@ -170,19 +187,38 @@ fn hint(missing: Diagnostic, name: &str) -> Diagnostic {
     }
 }
 
-/// The outer `None`: the rule is inert (a NIC that the guest does not have, or that is not filtered).
-fn interface(scope: &Scope<'_>, iface: Option<&Spanned<RuleInterface>>) -> Option<Option<Interface>> {
-    match iface.map(|i| &i.value) {
-        None => Some(None),
-        Some(RuleInterface::Host(name)) => {
+/// The outer `None`: the rule is inert (a NIC that the guest does not have, or that is not filtered), said so.
+fn interface(
+    scope: &Scope<'_>,
+    iface: Option<&Spanned<RuleInterface>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Option<Interface>> {
+    let Some(iface) = iface else { return Some(None) };
+    match &iface.value {
+        RuleInterface::Host(name) => {
             let kernel = scope.links.get(name.as_str()).and_then(|link| link.name.parse().ok());
             Some(Some(Interface::Host(kernel.unwrap_or_else(|| name.clone()))))
         }
-        Some(RuleInterface::Net(index)) => {
+        RuleInterface::Net(index) => {
             let guest = scope.guest?.guest;
-            let position = guest.nics.keys().position(|n| n == index)?;
+            let position = guest.nics.keys().position(|n| n == index);
             let filtered = guest.nics.get(index).is_some_and(|nic| nic.firewall);
-            filtered.then_some(Some(Interface::Nic(position)))
+            if filtered {
+                return Some(Some(Interface::Nic(position?)));
+            }
+            if guest.options.enable.value {
+                let (message, remedy) = match position {
+                    None => (format!("the guest has no `net{index}`"), None),
+                    Some(_) => {
+                        let message = format!("`net{index}` of the guest is not filtered");
+                        (message, Some("set `firewall=1` on the network device"))
+                    }
+                };
+                let place = Place::Span(iface.span);
+                let inert = Diagnostic::new(Code::RuleInert, place, message, "rule does nothing");
+                diagnostics.push(Diagnostic { remedy: remedy.map(str::to_owned), ..inert });
+            }
+            None
         }
     }
 }

@@ -58,27 +58,29 @@ pub(super) fn answer(
     })
 }
 
+/// What the kernel is silent about. In the bridge family that is less than in inet, as seen with Linux 6.12: there
+/// ICMP errors but destination-unreachable are answered, and so is what has a group address above an individual
+/// hardware address. A ruleset has to leave those out itself.
 fn is_never_answered(world: &World, packet: &Packet, pass: &Pass, meta: &Meta) -> bool {
-    let to_group = pass.frame.is_some_and(|frame| !frame.dest.is_unicast())
-        || packet.l3.dest().is_some_and(|dest| world.is_group(dest));
-    let from_group = pass.family == TableFamily::Inet
-        && packet.l3.source().is_some_and(|source| world.is_group(source) || source.is_unspecified());
-    let is_v6 = matches!(packet.l3, L3::Ipv6(_));
-    let is_error = match packet.l3.transport() {
-        Some(Transport::Tcp(_, flags)) => flags.has(TcpFlags::RST),
-        Some(Transport::Icmp(icmp)) if is_v6 => icmp.kind < 128,
-        Some(Transport::Icmp(icmp)) => matches!(icmp.kind, 3 | 4 | 5 | 11 | 12),
-        Some(
-            Transport::Udp(_)
-            | Transport::Udplite(_)
-            | Transport::Dccp(_)
-            | Transport::Sctp(_)
-            | Transport::Igmp
-            | Transport::Other(_),
-        )
-        | None => false,
+    let is_group_frame = pass.frame.is_some_and(|frame| !frame.dest.is_unicast());
+    let by_family = match pass.family {
+        TableFamily::Bridge => is_icmp(&packet.l3, |kind| kind == 3, |kind| kind == 1),
+        TableFamily::Inet => {
+            is_icmp(&packet.l3, |kind| matches!(kind, 3 | 4 | 5 | 11 | 12), |kind| kind < 128)
+                || packet.l3.dest().is_some_and(|dest| world.is_group(dest))
+                || packet.l3.source().is_some_and(|source| world.is_group(source) || source.is_unspecified())
+        }
     };
-    to_group || from_group || is_error || meta.fragment == Fragment::Later || packet.is_opaque()
+    let is_reset = matches!(packet.l3.transport(), Some(Transport::Tcp(_, f)) if f.has(TcpFlags::RST));
+    is_group_frame || by_family || is_reset || meta.fragment == Fragment::Later || packet.is_opaque()
+}
+
+fn is_icmp(l3: &L3, v4: impl Fn(u8) -> bool, v6: impl Fn(u8) -> bool) -> bool {
+    match (l3, l3.transport()) {
+        (L3::Ipv4(_), Some(Transport::Icmp(icmp))) => v4(icmp.kind),
+        (L3::Ipv6(_), Some(Transport::Icmp(icmp))) => v6(icmp.kind),
+        _ => false,
+    }
 }
 
 fn transport(rejected: &L3, with: RejectWith) -> Option<Transport> {

@@ -72,8 +72,10 @@ pub(super) fn state(packet: &Packet) -> State {
         return State::Untracked;
     }
     match (&packet.l3, packet.l3.transport()) {
-        // nf_conntrack_icmpv6_error: MLD and neighbour discovery but redirects.
-        (L3::Ipv6(_), Some(Transport::Icmp(Icmp { kind: 130..=136 | 143, .. }))) => State::Untracked,
+        // nf_conntrack_proto_icmpv6.c: MLD, neighbour discovery but redirects, multicast router discovery.
+        (L3::Ipv6(_), Some(Transport::Icmp(Icmp { kind: 130..=136 | 143 | 151..=152, .. }))) => {
+            State::Untracked
+        }
         (L3::Ipv6(_), Some(Transport::Icmp(Icmp { kind: 137, .. }))) => State::Invalid,
         (l3, Some(transport)) => packet.state.unwrap_or_else(|| lone_state(l3, transport)),
         (_, None) => State::Untracked,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::lookup::Datum;
-use super::packet::{Arp, Fragment, Icmp, Ipv4, Ipv6, L3, Packet, Transport};
+use super::packet::{Arp, Fragment, Icmp, Ipv4, Ipv6, L3, Packet, TcpFlags, Transport};
 use super::path::Pass;
 use super::tracking::Tracking;
 use super::world::World;
@@ -74,10 +74,7 @@ impl<'a> View<'a> {
             Field::Ip6Hoplimit => self.ipv6().map(|ip| number(ip.hop_limit)),
             Field::Ip6Length => self.ipv6().map(|ip| number(self.payload_length(ip))),
             Field::FragOff => self.ipv6_frag_off().map(number),
-            Field::TcpFlags => match self.transport()? {
-                Transport::Tcp(_, flags) => Some(number(flags.0)),
-                _ => None,
-            },
+            Field::TcpFlags => self.tcp_flags().map(|flags| number(flags.0)),
             Field::IcmpType => self.icmp(self.ipv4().is_some()).map(|icmp| number(icmp.kind)),
             Field::IcmpCode => self.icmp(self.ipv4().is_some()).map(|icmp| number(icmp.code)),
             Field::Icmpv6Type => self.icmp(self.ipv6().is_some()).map(|icmp| number(icmp.kind)),
@@ -121,10 +118,11 @@ impl<'a> View<'a> {
     }
 
     fn icmp(&self, right_family: bool) -> Option<&'a Icmp> {
-        match self.transport()? {
-            Transport::Icmp(icmp) => right_family.then_some(icmp),
-            _ => None,
-        }
+        if let Transport::Icmp(icmp) = self.transport()? { right_family.then_some(icmp) } else { None }
+    }
+
+    fn tcp_flags(&self) -> Option<TcpFlags> {
+        if let Transport::Tcp(_, flags) = self.transport()? { Some(*flags) } else { None }
     }
 
     fn port(&self, protocol: PortProtocol, side: Side) -> Option<u16> {
@@ -154,10 +152,10 @@ impl<'a> View<'a> {
         if let [vlan] = self.pass.vlans[..] { Some(vlan) } else { None }
     }
 
-    /// NFPROTO_IPV4, NFPROTO_IPV6; in the bridge family it is always NFPROTO_BRIDGE.
+    /// NFPROTO_IPV4, NFPROTO_IPV6; nft refuses it in the bridge family.
     fn nfproto(&self) -> Option<u8> {
         match self.pass.family {
-            TableFamily::Bridge => Some(7),
+            TableFamily::Bridge => None,
             TableFamily::Inet => self.ip().map(|l3| if matches!(l3, L3::Ipv4(_)) { 2 } else { 10 }),
         }
     }

@@ -26,6 +26,42 @@ pub(crate) fn with_bridge_modules() -> Ruleset {
     Ruleset { tables: vec![inet(), bridge(bridge_module_chains())] }
 }
 
+/// Sets whose key has an integer, which has no type name.
+pub(crate) fn integer_keys() -> Ruleset {
+    let by_port = vec![element([name("tap100i0"), n(5)]), element([name("tap100i0"), n(7)])];
+    let by_vlan = vec![entry([n(5)], ElementData::Verdict(Verdict::Accept))];
+    let hops = vec![entry([n(255)], ElementData::Mark(3))];
+    let by_port_and_vlan = [DataType::Ifname, DataType::Integer12];
+    let rules = vec![
+        vec![lookup(&[Field::Iifname, Field::VlanId], "by-port-and-vlan", Op::Eq), accept()],
+        vec![vmap(&[Field::VlanId], "by-vlan")],
+    ];
+    let mark = vec![vec![Statement::CtMarkSet { field: Field::Ip6Hoplimit, map: "hops".into() }]];
+    let table = |family, sets, chain| Table {
+        family,
+        name: "integers".into(),
+        helpers: Vec::new(),
+        sets,
+        chains: vec![chain],
+    };
+    let tables = vec![
+        table(
+            TableFamily::Bridge,
+            vec![
+                with(set("by-port-and-vlan", &by_port_and_vlan, SetKind::Set), false, by_port),
+                with(set("by-vlan", &[DataType::Integer12], SetKind::VerdictMap), false, by_vlan),
+            ],
+            chain("frames", None, 1, rules),
+        ),
+        table(
+            TableFamily::Inet,
+            vec![with(set("hops", &[DataType::Integer8], SetKind::MarkMap), false, hops)],
+            chain("marks", None, 9, mark),
+        ),
+    ];
+    Ruleset { tables }
+}
+
 fn inet() -> Table {
     let helper = |object: &str, family| HelperObject {
         name: object.into(),
@@ -184,6 +220,7 @@ fn transport() -> Vec<Vec<Statement>> {
         flags(0x3f, Op::Eq, 0x29),
         flags(0x03, Op::Eq, 0x03),
         flags(0x04, Op::Ne, 0x00),
+        flags(0xff, Op::Eq, 0x02),
         vec![eq(Field::TcpFlags, n(2)), drop()],
         vec![ne(Field::TcpFlags, n(0x12)), drop()],
         vec![eq(TCP_DPORT, range(22, 25)), accept()],
@@ -234,6 +271,10 @@ fn addresses() -> Vec<Vec<Statement>> {
         vec![eq(Field::Ip6Length, range(1000, 65535)), drop()],
         vec![eq(Field::EtherSaddr, n(0x0011_2233_4455)), accept()],
         vec![eq(Field::Oifname, name("vmbr0")), accept()],
+        vec![eq(Field::Nfproto, n(2)), eq(Field::IpSaddr, n(1)), accept()],
+        vec![eq(Field::Nfproto, n(10)), eq(Field::Icmpv6Type, n(1)), accept()],
+        vec![eq(Field::Nfproto, n(2)), eq(TCP_DPORT, n(22)), accept()],
+        vec![eq(Field::Protocol, n(0x0800)), eq(Field::IpDaddr, n(1)), accept()],
     ]
 }
 
@@ -349,6 +390,15 @@ fn inside_frames() -> Vec<Vec<Statement>> {
         vec![eq(Field::Ip6Saddr, n(v6("fe80::1"))), accept()],
         vec![masked(Field::IpFragOff, 0x1fff, Op::Ne, 0), accept()],
         vec![eq(Field::L4proto, n(17)), accept()],
+        // Listings leave out the first condition of these.
+        vec![eq(Field::Protocol, n(0x0800)), eq(Field::IpSaddr, n(1)), accept()],
+        vec![eq(Field::Protocol, n(0x86dd)), eq(Field::Icmpv6Type, n(135)), accept()],
+        vec![eq(Field::Protocol, n(0x0806)), eq(Field::ArpPlen, n(4)), accept()],
+        vec![eq(Field::L4proto, n(6)), eq(TCP_DPORT, n(22)), accept()],
+        vec![eq(Field::EtherType, n(0x0800)), eq(Field::IpSaddr, n(1)), accept()],
+        // Here they do not.
+        vec![ne(Field::L4proto, n(6)), eq(Field::IpSaddr, n(1)), accept()],
+        vec![eq(Field::L4proto, n(6)), eq(Field::IpSaddr, n(1)), accept()],
         vec![Statement::Verdict(Verdict::Return)],
     ]
 }

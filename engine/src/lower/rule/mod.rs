@@ -50,7 +50,7 @@ pub(crate) fn rule(line: &Line<'_>, context: Context, lowering: &mut Lowering<'_
     let Lowering { names, diagnostics } = lowering;
     let mut errors = Errors { names, context, diagnostics, skipped: false };
     let bar = line.raw.bytes.starts_with(b"|");
-    let (kind, canonical) = match line.text {
+    let (kind, canonical) = match line.raw.text() {
         Some(text) => lowered(text.skip(usize::from(bar)), &mut errors),
         None => undecodable(line.raw.skip(usize::from(bar)), &mut errors),
     };
@@ -112,6 +112,7 @@ fn undecodable(raw: RawLine<'_>, errors: &mut Errors<'_>) -> (RuleKind, String) 
         "rule is skipped",
     ));
     let lossy = String::from_utf8_lossy(raw.bytes);
+    let lossy = lossy.replace(|char: char| char.is_control() && char != '\t', "\u{fffd}");
     let mut words = lossy.split_ascii_whitespace();
     let direction = words.next().and_then(written::direction);
     let action = words.next().and_then(written::verdict_of);

@@ -1,5 +1,6 @@
 //! Files, what they come to, and what is said about them.
 
+mod codes;
 mod devices;
 mod files;
 mod hostile;
@@ -47,6 +48,7 @@ fn read(inputs: &Inputs) -> (Config, Vec<String>) {
                 "{diagnostic:?}"
             );
         }
+        assert!(diagnostic.remedy.as_ref().is_none_or(|remedy| remedy.len() < 400), "{diagnostic:?}");
         let line = diagnostic.line(&sources);
         let (place, rest) = line.split_once(": ").expect("a place");
         let mut parts = place.rsplit('/').next().expect("a file name").split(':');

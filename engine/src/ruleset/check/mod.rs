@@ -10,6 +10,8 @@ mod set;
 
 use std::collections::BTreeMap;
 
+pub(crate) use rule::{Implied, fields, implied_by, rejected};
+
 use super::{Chain, HelperObject, Origin, Ruleset, Set, Table};
 
 /// Longest name of a table, chain, set or object (`NFT_NAME_MAXLEN`, nft 1.0.6 and later).
@@ -145,3 +147,6 @@ fn name_problem(name: &str) -> Option<String> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,9 +54,6 @@ fn statement_problem(scope: &Scope<'_>, statement: &Statement) -> Option<String>
             too_long.or_else(|| limit_problem(limit)).or_else(|| key_problem(scope, &[*field], set, dynamic))
         }
         Statement::Log(prefix) => log_problem(prefix),
-        Statement::CtHelper(_) if scope.table.family == TableFamily::Bridge => {
-            Some("conntrack helpers are assigned in inet only".to_owned())
-        }
         Statement::CtHelper(name) if !scope.helpers.contains_key(&**name) => {
             Some(format!("there is no ct helper {name}"))
         }
@@ -136,7 +133,7 @@ fn log_problem(prefix: &str) -> Option<String> {
 }
 
 /// Fields that a statement reads.
-fn fields(statement: &Statement) -> &[Field] {
+pub(crate) fn fields(statement: &Statement) -> &[Field] {
     match statement {
         Statement::Compare(Compare { field, .. })
         | Statement::Masked { field, .. }
@@ -193,9 +190,10 @@ fn two_of(mut protocols: impl Iterator<Item = &'static str>) -> Option<String> {
 }
 
 /// Network and transport protocol that go without saying.
-type Implied = (Option<&'static str>, Option<&'static str>);
+pub(crate) type Implied = (Option<&'static str>, Option<&'static str>);
 
-fn implied_by(field: Field) -> Implied {
+/// What a field implies, in the words of nft(8).
+pub(crate) fn implied_by(field: Field) -> Implied {
     match field {
         Field::ArpHtype
         | Field::ArpPtype
@@ -233,7 +231,8 @@ fn implied_by(field: Field) -> Implied {
     }
 }
 
-fn rejected(statement: &Statement) -> Option<Implied> {
+/// What an answer implies.
+pub(crate) fn rejected(statement: &Statement) -> Option<Implied> {
     match statement {
         Statement::Reject(RejectWith::TcpReset) => Some((None, Some(PortProtocol::Tcp.as_str()))),
         Statement::Reject(RejectWith::HostProhibited) => Some((Some("ip"), None)),

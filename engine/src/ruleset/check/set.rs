@@ -25,6 +25,8 @@ pub(super) fn check_set(found: &mut Vec<Illegal>, scope: &Scope<'_>, set: &Set) 
 }
 
 fn set_problem(set: &Set) -> Option<&'static str> {
+    // nft 1.0.6 converts the byte order of a protocol here, one byte as if it were two, and Linux 6.12 refuses that.
+    let is_protocol = |part: &DataType| matches!(part, DataType::InetProto | DataType::Nfproto);
     let dynamic = matches!(set.kind, SetKind::Dynamic { .. });
     if set.key.is_empty() {
         Some("no key")
@@ -34,8 +36,8 @@ fn set_problem(set: &Set) -> Option<&'static str> {
         Some("intervals in a set that packets fill")
     } else if matches!(set.kind, SetKind::Dynamic { size: 0, .. } | SetKind::Dynamic { timeout_s: 0, .. }) {
         Some("a set that packets fill needs a size and a timeout")
-    } else if set.interval && set.key.len() > 1 && set.key.contains(&DataType::InetProto) {
-        Some("intervals in a concatenation with a protocol, which Linux 6.12 refuses")
+    } else if set.interval && set.key.len() > 1 && set.key.iter().any(is_protocol) {
+        Some("intervals in a concatenation with a protocol: nft 1.0.6 on Linux 6.12 cannot look it up")
     } else {
         None
     }

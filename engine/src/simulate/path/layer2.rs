@@ -69,8 +69,8 @@ fn outside_port(world: &World, peer: Option<Place>, addresses: [Option<IpAddr>; 
 /// address, firewall bridges left out.
 pub(super) fn gateway(world: &World, port: &Port) -> Name {
     let Some(bridge) = &port.bridge else { return port.name.clone() };
-    let reached = reach(world, bridge);
-    let bridges = reached.iter().filter(|(name, _)| !name.starts_with("fwbr"));
+    let reached = reach(world, bridge, None);
+    let bridges = reached.iter().filter(|(name, _)| !is_firewall_bridge(name));
     let nearest = bridges.min_by_key(|(name, way)| (is_addressless(world, name), way.len()));
     nearest.map_or_else(|| bridge.clone(), |(name, _)| name.clone())
 }
@@ -82,7 +82,7 @@ fn is_addressless(world: &World, interface: &str) -> bool {
 /// Whether frames get from one port to the other without the host's IP stack.
 pub(super) fn are_joined(world: &World, one: &Port, other: &Port) -> bool {
     match (&one.bridge, &other.bridge) {
-        (Some(one), Some(other)) => one == other || reach(world, one).contains_key(other),
+        (Some(one), Some(other)) => one == other || reach(world, one, Some(other)).contains_key(other),
         (Some(_), None) | (None, Some(_)) => false,
         (None, None) => one.name == other.name,
     }
@@ -90,7 +90,7 @@ pub(super) fn are_joined(world: &World, one: &Port, other: &Port) -> bool {
 
 /// The bridges between two ends, in order; empty if they are not joined.
 pub(super) fn crossings(world: &World, from: End<'_>, to: End<'_>) -> Vec<Crossing> {
-    let reached = reach(world, from.bridge);
+    let reached = reach(world, from.bridge, Some(to.bridge));
     let Some(way) = reached.get(to.bridge) else { return Vec::new() };
     let mut crossings = Vec::with_capacity(way.len() + 1);
     let mut here = Crossing { bridge: from.bridge.clone(), entry: from.port.cloned(), exit: None };
@@ -112,13 +112,15 @@ struct Joint {
     bridge: Name,
 }
 
-/// All bridges that veth pairs join with `start`, each with the pairs that lead there.
-fn reach(world: &World, start: &Name) -> BTreeMap<Name, Vec<Joint>> {
+/// The bridges that veth pairs join with `start`, each with the pairs that lead there. Firewall bridges are dead
+/// ends and left out, but for the one where the way shall end.
+fn reach(world: &World, start: &Name, end: Option<&Name>) -> BTreeMap<Name, Vec<Joint>> {
     let mut ways: BTreeMap<Name, Vec<Joint>> = BTreeMap::from([(start.clone(), Vec::new())]);
     let mut open = VecDeque::from([start.clone()]);
     while let Some(bridge) = open.pop_front() {
         for joint in world.ports_of(&bridge).filter_map(|port| joint(world, port)) {
-            if !ways.contains_key(&joint.bridge) {
+            let dead_end = is_firewall_bridge(&joint.bridge) && Some(&joint.bridge) != end;
+            if !dead_end && !ways.contains_key(&joint.bridge) {
                 let mut way = ways[&bridge].clone();
                 open.push_back(joint.bridge.clone());
                 let end = joint.bridge.clone();
@@ -128,6 +130,10 @@ fn reach(world: &World, start: &Name) -> BTreeMap<Name, Vec<Joint>> {
         }
     }
     ways
+}
+
+fn is_firewall_bridge(name: &str) -> bool {
+    name.starts_with("fwbr")
 }
 
 fn joint(world: &World, near: &Port) -> Option<Joint> {

@@ -50,15 +50,21 @@ fn what_is_never_answered() {
     )]);
     for line in [
         "outside vm100 tcp 10.66.0.5:1 > 192.0.2.100:80 flags=rst",
-        "outside vm100 icmp 10.66.0.5 > 192.0.2.100 type=12",
+        "outside vm100 icmp 10.66.0.5 > 192.0.2.100 type=3",
         "outside vm100 icmpv6 2001:db8::5 > 2001:db8:a::100 type=1",
         "outside vm100 udp 10.66.0.5:1 > 192.0.2.255:80",
         "outside vm100 udp 10.66.0.5:1 > 192.0.2.100:80 dmac=01:00:5e:00:00:01",
-        "outside vm100 udp 10.66.0.5:1 > 224.0.0.5:80 dmac=bc:24:11:00:01:00",
         "outside vm100 arp 192.0.2.50 > 192.0.2.100 op=reply",
         "outside vm100 udp 10.66.0.5:1 > 192.0.2.100:80 vlan=7,5",
     ] {
         assert_eq!(verdict(&ruleset, line), Verdict::Drop, "{line}");
+    }
+    for line in [
+        "outside vm100 icmp 10.66.0.5 > 192.0.2.100 type=12",
+        "outside vm100 icmpv6 2001:db8::5 > 2001:db8:a::100 type=4",
+        "outside vm100 udp 10.66.0.5:1 > 224.0.0.5:80 dmac=bc:24:11:00:01:00",
+    ] {
+        assert_eq!(verdict(&ruleset, line), Verdict::Reject(RejectWith::PortUnreachable), "{line}");
     }
     let echo = "outside vm100 icmp 10.66.0.5 > 192.0.2.100 type=8";
     assert_eq!(verdict(&ruleset, echo), Verdict::Reject(RejectWith::PortUnreachable));
@@ -160,6 +166,23 @@ fn the_ip_stack_answers_with_an_entry() {
         let wall = base("w", Hook::Postrouting, 0, vec![vec![is_name(Field::Oifname, "tap*"), DROP]]);
         assert_eq!(verdict(&inet(hook, vec![wall]), line), Verdict::Drop, "{line}");
     }
+}
+
+#[test]
+fn the_ip_stack_answers_neither_errors_nor_groups() {
+    let reject = vec![vec![S::Reject(RejectWith::PortUnreachable)]];
+    let chain = base("i", Hook::Input, 0, reject);
+    let ruleset = Ruleset { tables: vec![table(TableFamily::Inet, vec![], vec![chain])] };
+    for line in [
+        "outside host icmp 10.66.0.5 > 192.0.2.1 type=12",
+        "outside host icmpv6 2001:db8::5 > 2001:db8:a::1 type=4",
+        "outside host udp 10.66.0.5:1 > 224.0.0.5:80 dmac=02:00:00:00:aa:00",
+        "outside host udp 0.0.0.0:68 > 192.0.2.1:67",
+    ] {
+        assert_eq!(verdict(&ruleset, line), Verdict::Drop, "{line}");
+    }
+    let udp = "outside host udp 10.66.0.5:1 > 192.0.2.1:80";
+    assert_eq!(verdict(&ruleset, udp), Verdict::Reject(RejectWith::PortUnreachable));
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! What a host looks like, as JSON: for compiling on another machine, and for tests.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use engine::inputs::{HostFacts, Link, LinkKind};
+use engine::model::address::{Cidr, Mac};
+use serde::{Deserialize, Serialize};
+
+/// `{"node": "node1", "links": [{"name": "vmbr0", "kind": "bridge", …}], …}`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FactsView {
+    /// Node name.
+    pub node: String,
+    /// Unix time in seconds.
+    #[serde(default)]
+    pub now_s: u64,
+    /// Network interfaces.
+    #[serde(default)]
+    pub links: Vec<LinkView>,
+    /// Addresses that names resolve to.
+    #[serde(default)]
+    pub resolved: BTreeMap<String, Vec<IpAddr>>,
+    /// Directly connected networks of the routing tables.
+    #[serde(default)]
+    pub connected: Vec<String>,
+    /// Bridged frames run the inet hooks, and that could not be switched off.
+    #[serde(default)]
+    pub bridge_nf_stuck: bool,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkView {
+    /// Kernel name.
+    pub name: String,
+    /// What it is.
+    #[serde(default)]
+    pub kind: KindView,
+    /// `vlan_filtering` of a bridge.
+    #[serde(default)]
+    pub vlan_aware: bool,
+    /// Hardware address.
+    #[serde(default)]
+    pub mac: Option<String>,
+    /// Administratively up.
+    #[serde(default = "yes")]
+    pub up: bool,
+    /// Addresses with their prefix length.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// Alternative names.
+    #[serde(default)]
+    pub altnames: Vec<String>,
+    /// The bridge or bond it is a port of.
+    #[serde(default)]
+    pub master: Option<String>,
+    /// The interface below it.
+    #[serde(default)]
+    pub parent: Option<String>,
+}
+
+/// Kinds of interfaces.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KindView {
+    /// A Linux bridge.
+    Bridge,
+    /// A VLAN sub-interface.
+    Vlan,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+/// A value of a facts file that is not what its field needs.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidFacts {
+    /// Not `<address>/<prefix>`.
+    #[error("{place}: `{text}` is not an address with prefix length")]
+    Address {
+        /// Where it stands.
+        place: String,
+        /// As written.
+        text: String,
+    },
+    /// Not six pairs of hexadecimal digits.
+    #[error("link {link}: `{text}` is not a hardware address")]
+    Mac {
+        /// The link.
+        link: String,
+        /// As written.
+        text: String,
+    },
+    /// Only bridges filter VLANs.
+    #[error("link {0}: only a bridge can be vlan_aware")]
+    VlanAware(String),
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl TryFrom<FactsView> for HostFacts {
+    type Error = InvalidFacts;
+
+    fn try_from(view: FactsView) -> Result<HostFacts, InvalidFacts> {
+        let connected = view.connected.iter().map(|text| network(text, || "connected".to_owned()));
+        Ok(HostFacts {
+            connected: connected.collect::<Result<_, _>>()?,
+            links: view.links.into_iter().map(Link::try_from).collect::<Result<_, _>>()?,
+            node: view.node,
+            resolved: view.resolved,
+            now_s: view.now_s,
+            bridge_nf_stuck: view.bridge_nf_stuck,
+        })
+    }
+}
+
+impl TryFrom<LinkView> for Link {
+    type Error = InvalidFacts;
+
+    fn try_from(view: LinkView) -> Result<Link, InvalidFacts> {
+        let kind = match view.kind {
+            KindView::Bridge => LinkKind::Bridge { vlan_aware: view.vlan_aware },
+            KindView::Vlan | KindView::Other if view.vlan_aware => {
+                return Err(InvalidFacts::VlanAware(view.name));
+            }
+            KindView::Vlan => LinkKind::Vlan,
+            KindView::Other => LinkKind::Other,
+        };
+        let addresses = view.addresses.iter().map(|t| t.parse().expect("an address")).collect();
+        let invalid_mac = |text: String| InvalidFacts::Mac { link: view.name.clone(), text };
+        let mac = view.mac.map(|text| text.parse::<Mac>().map_err(|_| invalid_mac(text))).transpose()?;
+        Ok(Link {
+            kind,
+            mac,
+            addresses,
+            name: view.name,
+            altnames: view.altnames,
+            master: view.master,
+            parent: view.parent,
+            up: view.up,
+        })
+    }
+}
+
+fn network(text: &str, place: impl Fn() -> String) -> Result<Cidr, InvalidFacts> {
+    text.parse().map_err(|_| InvalidFacts::Address { place: place(), text: text.to_owned() })
+}
