@@ -10,6 +10,7 @@ pub mod namespace;
 pub mod network;
 pub mod nft;
 pub mod packet;
+pub mod wire;
 
 /// What stops a test before it could judge anything: the machine, not what is tested.
 pub type Failure = Box<dyn std::error::Error>;
