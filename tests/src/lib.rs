@@ -1,10 +1,10 @@
-//! Harness of the tests that cross crates: the reference network, cases as files, packet lines with a verdict
-//! (`case`, `facts_view`, `fixtures`, `golden`, `network`, `packet`), and a kernel that judges (`namespace`, `nft`).
+//! Harness of the tests that cross crates: the reference network, cases as files, packet lines with a verdict,
+//! goldens, generated configurations, and a kernel that judges (`namespace`, `nft`, `wire`).
 #![forbid(unsafe_code)]
 
 pub mod case;
-pub mod facts_view;
 pub mod fixtures;
+pub mod generate;
 pub mod golden;
 pub mod namespace;
 pub mod network;

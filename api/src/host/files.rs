@@ -75,6 +75,13 @@ pub fn nodes(paths: &Paths) -> Result<Vec<String>, GatherError> {
     list(&paths.at("/etc/pve/nodes"))
 }
 
+/// The registries of names alone.
+pub fn registries(paths: &Paths) -> Files {
+    let mut reader = Reader { paths, files: Files::new() };
+    reader.registries();
+    reader.files
+}
+
 /// A text file of the node, if it is there and can be read.
 pub fn text(paths: &Paths, absolute: &str) -> Option<String> {
     match read(&paths.at(absolute)) {
@@ -128,9 +135,7 @@ impl Reader<'_> {
         if self.paths.is_live() || REGISTRIES.iter().any(|file| self.files.contains_key(*file)) {
             return;
         }
-        let mut live = Reader { paths: &Paths::default(), files: Files::new() };
-        live.registries();
-        self.files.append(&mut live.files);
+        self.files.append(&mut registries(&Paths::default()));
     }
 }
 
@@ -143,8 +148,7 @@ pub(super) fn vmid_of_port(name: &str) -> Option<&str> {
 }
 
 fn is_guest_file(name: &str, ending: &str) -> bool {
-    name.strip_suffix(ending)
-        .is_some_and(|vmid| !vmid.is_empty() && vmid.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_suffix(ending).is_some_and(|vmid| !vmid.is_empty() && vmid.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Names in a directory, sorted; none if it is not there.

@@ -15,7 +15,8 @@ use crate::ruleset::field::Side;
 use crate::ruleset::{DataType, Field, Hook, Origin, Statement, Value, build};
 
 /// TCP ports that keep a node manageable: web and API, VNC console, SPICE proxy, SSH, live migration.
-const MANAGEMENT_IN: [(u16, u16); 5] = [(22, 22), (3128, 3128), (5900, 5999), (8006, 8006), (60000, 60050)];
+pub const MANAGEMENT_IN: [(u16, u16); 5] =
+    [(22, 22), (3128, 3128), (5900, 5999), (8006, 8006), (60000, 60050)];
 /// The same towards other nodes; migration goes out under the policy.
 const MANAGEMENT_OUT: [(u16, u16); 4] = [(22, 22), (3128, 3128), (5900, 5999), (8006, 8006)];
 /// corosync: knet link n uses 5405 + n, 5404 is the old transport's second port.

@@ -20,6 +20,7 @@ mod vnet;
 
 use crate::resolve::Resolved;
 use crate::ruleset::Ruleset;
+pub use host::MANAGEMENT_IN;
 pub use sysctl::Sysctl;
 
 /// Name of the table for host and datacenter.
