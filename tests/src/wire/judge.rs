@@ -15,7 +15,7 @@ use nix::sys::socket::AddressFamily;
 use super::frame::{datagrams, frames};
 use super::lab::Lab;
 use super::mark::{Answered, Mark, Sight, in_frame, in_packet};
-use super::socket::Sent;
+use super::socket::{Receive, Sent};
 use crate::Failure;
 
 /// Where something was seen.
@@ -183,9 +183,10 @@ impl<'a> Judge<'a> {
     /// Takes what has turned up so far; whether there was anything.
     fn collect(&mut self) -> Result<bool, Failure> {
         let mut any = false;
-        let ports = self.lab.ports.iter().map(|(name, socket)| (Spot::Port(name.clone()), socket));
-        let bridges = self.lab.bridges.iter().map(|(name, socket)| (Spot::Bridge(name.clone()), socket));
-        let loopback = [(Spot::Loopback, &self.lab.loopback)];
+        let ports = self.lab.ports.iter().map(|(name, end)| (Spot::Port(name.clone()), end as &dyn Receive));
+        let bridges = self.lab.bridges.iter();
+        let bridges = bridges.map(|(name, socket)| (Spot::Bridge(name.clone()), socket as &dyn Receive));
+        let loopback = [(Spot::Loopback, &self.lab.loopback as &dyn Receive)];
         for (spot, socket) in ports.chain(bridges).chain(loopback) {
             while let Some(length) = socket.receive(&mut self.buffer)? {
                 any = true;

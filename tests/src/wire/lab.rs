@@ -1,5 +1,5 @@
-//! The network of a case, for real: the node's bridges, ports and IP stack in one namespace, and in another the far
-//! ends of all ports, where nobody answers but the tests.
+//! The network of a case, for real: the node's bridges, ports and IP stack in a namespace of its own. The tests hold the
+//! far ends of all ports, where nobody else answers.
 //!
 //! Whatever would answer or refuse besides the firewall is switched off: reverse path checks, ARP, rate limits of ICMP,
 //! learning of addresses. What reaches the node's own input hook behind the firewall is logged and dropped there.
@@ -16,7 +16,7 @@ use engine::transaction;
 use nix::sys::socket::AddressFamily;
 
 use super::netlink::{Conntrack, Log};
-use super::socket::{FrameSocket, StackSocket};
+use super::socket::{FarEnd, FrameSocket, StackSocket};
 use crate::Failure;
 use crate::namespace::{Namespace, run};
 use crate::nft::{Language, Loader};
@@ -42,11 +42,9 @@ const STRANGER: &str = "02:00:00:00:00:50";
 
 /// The running network.
 pub struct Lab {
-    /// Where the node is.
-    pub node: Namespace,
-    far: Namespace,
+    node: Namespace,
     /// Far ends of the ports, by the port's name.
-    pub(super) ports: BTreeMap<String, FrameSocket>,
+    pub(super) ports: BTreeMap<String, FarEnd>,
     /// The node's own bridge devices.
     pub(super) bridges: BTreeMap<String, FrameSocket>,
     pub(super) loopback: FrameSocket,
@@ -71,14 +69,16 @@ pub(super) struct Zone {
 impl Lab {
     /// Builds the network of `facts` with the NICs of `guests`; the calling thread is in the node's namespace then.
     pub fn new(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> Result<Lab, Failure> {
-        let far = Namespace::new()?;
-        far_settings()?;
         let node = Namespace::new()?;
         run("ip", &["link", "set", "lo", "up"], "")?;
         let mut nft = Loader::library()?;
         nft.load(PROBE, Language::Text)?;
         settings()?;
-        run("ip", &["-batch", "-"], &links(facts, &far.path()))?;
+        let mut ports = BTreeMap::new();
+        for link in ends(facts) {
+            ports.insert(link.name.clone(), FarEnd::new(&link.name)?);
+        }
+        run("ip", &["-batch", "-"], &links(facts))?;
         run("bridge", &["-batch", "-"], &vlans(facts, guests))?;
         let zones = zones(facts, guests);
         run("bridge", &["-batch", "-"], &forwarding(facts, &zones))?;
@@ -88,14 +88,7 @@ impl Lab {
         }
         let (loopback, probe) = (FrameSocket::on("lo")?, Log::group(PROBE_GROUP)?);
         let (log, conntrack) = (Log::group(LOG_GROUP)?, Conntrack::new()?);
-        far.enter()?;
-        let mut ports = BTreeMap::new();
-        for link in ends(facts) {
-            run("ip", &["link", "set", &link.name, "up"], "")?;
-            ports.insert(link.name.clone(), FrameSocket::on(&link.name)?);
-        }
-        node.enter()?;
-        Ok(Lab { node, far, ports, bridges, loopback, probe, log, conntrack, zones, nft })
+        Ok(Lab { node, ports, bridges, loopback, probe, log, conntrack, zones, nft })
     }
 
     /// Makes the node know where addresses are: on the network that a zone is in, with its hardware address.
@@ -134,18 +127,13 @@ impl Lab {
 
 impl std::fmt::Debug for Lab {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Lab {{ {} | {} }}", self.node.path(), self.far.path())
+        write!(f, "Lab in {}", self.node.path())
     }
 }
 
 fn set(path: &str, value: &str) -> Result<(), Failure> {
     let path = format!("/proc/sys/net/{path}");
     std::fs::write(&path, value).map_err(|error| format!("{path} = {value}: {error}").into())
-}
-
-fn far_settings() -> Result<(), Failure> {
-    set("ipv6/conf/all/disable_ipv6", "1")?;
-    set("ipv6/conf/default/disable_ipv6", "1")
 }
 
 fn settings() -> Result<(), Failure> {
@@ -179,20 +167,17 @@ fn inner_peer(name: &str) -> Option<String> {
 }
 
 /// Commands of `ip` that make the links, bridges first.
-fn links(facts: &HostFacts, far: &str) -> String {
+fn links(facts: &HostFacts) -> String {
     let mut batch = String::new();
     for link in &facts.links {
         if let LinkKind::Bridge { vlan_aware } = link.kind {
             let _ = writeln!(
                 batch,
-                "link add {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0 vlan_filtering {}",
+                "link add {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0{}",
                 link.name,
-                u8::from(vlan_aware)
+                if vlan_aware { " vlan_filtering 1" } else { "" }
             );
         }
-    }
-    for link in ends(facts) {
-        let _ = writeln!(batch, "link add {0} type veth peer name {0} netns {far}", link.name);
     }
     for (inner, outer) in facts.links.iter().filter_map(|link| Some((&link.name, inner_peer(&link.name)?))) {
         if inner.starts_with("fwln") {

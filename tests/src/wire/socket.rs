@@ -1,6 +1,6 @@
-//! Sockets of the tests: frames on an interface, packets out of the host's IP stack.
+//! Ways in and out: the far end of a port, frames on an interface of the node, packets out of its IP stack.
 
-use std::io::IoSliceMut;
+use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -12,12 +12,49 @@ use nix::sys::socket::{
     recvmsg, send, sendto, setsockopt, socket,
 };
 
+use tappers::{Interface, Tap};
+
 use crate::Failure;
 
 /// Room for thousands of frames between two looks.
 const BUFFER: usize = 32 << 20;
 /// PACKET_OUTGOING of packet(7).
 const OUTGOING: u8 = 4;
+
+/// Where frames come out.
+pub trait Receive {
+    /// The next frame, if there is one.
+    fn receive(&self, buffer: &mut [u8]) -> Result<Option<usize>, Failure>;
+}
+
+/// A port of a bridge, of which we are the other end.
+pub struct FarEnd(Tap);
+
+impl FarEnd {
+    /// Makes the interface, in the namespace that the thread is in.
+    pub fn new(interface: &str) -> Result<FarEnd, Failure> {
+        let name = Interface::new(interface).map_err(|error| format!("{interface}: {error}"))?;
+        let mut tap = Tap::new_named(name).map_err(|error| format!("TAP device {interface}: {error}"))?;
+        tap.set_nonblocking(true)?;
+        Ok(FarEnd(tap))
+    }
+
+    /// Sends a frame, which has passed the bridge when this returns.
+    pub fn send(&self, frame: &[u8]) -> Result<(), Failure> {
+        self.0.send(frame)?;
+        Ok(())
+    }
+}
+
+impl Receive for FarEnd {
+    fn receive(&self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
+        match self.0.recv(buffer) {
+            Ok(length) => Ok(Some(length)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 /// All frames of one interface, in both directions: sent by us, seen from others.
 #[derive(Debug)]
@@ -44,9 +81,11 @@ impl FrameSocket {
         send(self.0.as_raw_fd(), frame, MsgFlags::empty())?;
         Ok(())
     }
+}
 
-    /// The next frame that came in, if there is one; what others sent out here is passed over.
-    pub fn receive(&self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
+/// Only what came in: what others sent out here is passed over.
+impl Receive for FrameSocket {
+    fn receive(&self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
         loop {
             let mut parts = [IoSliceMut::new(buffer)];
             let message =
