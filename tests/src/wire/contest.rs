@@ -10,9 +10,12 @@ use engine::simulate::World;
 use super::{Judge, Lab, Tally, random};
 use crate::Failure;
 use crate::generate::{Draw, wild};
+use crate::namespace::run;
 use crate::network;
 
-/// How much is played, from the environment: `WIRE_SEED`, `WIRE_CONFIGS`, `WIRE_PACKETS` for each.
+/// How much is played, from the environment: `WIRE_SEED`, `WIRE_CONFIGS`, `WIRE_PACKETS` for each. `WIRE_LINE` is a
+/// packet line to be sent instead of random ones, `WIRE_TRACE=1` makes nft tell the packets' ways: with `WIRE_SEED=7
+/// WIRE_CONFIGS=1` a disagreement of configuration 7 is looked at alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Length {
     /// Number of the first configuration.
@@ -61,14 +64,45 @@ pub fn play(length: Length, part: fn(&Ruleset) -> Ruleset) -> Result<(), Failure
         let compiled = compile(&inputs);
         let ruleset = part(&compiled.plan.ruleset);
         let mut draw = Draw::new(seed, "packets", 0);
-        let packets: Vec<_> = (0..length.n_packets).map(|_| random::packet(&mut draw)).collect();
+        let packets: Vec<_> = match env::var("WIRE_LINE") {
+            Ok(line) => vec![line.parse().map_err(|error| format!("WIRE_LINE: {error}"))?],
+            Err(_) => (0..length.n_packets).map(|_| random::packet(&mut draw)).collect(),
+        };
         let n_before = tally.disagreements.len();
         let mut judge = Judge::new(&mut lab, &world, &ruleset, &compiled.sources)?;
+        let tracing = env::var_os("WIRE_TRACE").map(|_| Tracing::start()).transpose()?;
         judge.compare(&packets, &mut tally).map_err(|error| format!("configuration {seed}: {error}"))?;
+        drop(tracing);
         for disagreement in &mut tally.disagreements[n_before..] {
             disagreement.insert_str(0, &format!("configuration {seed}: "));
         }
     }
     println!("{tally}");
-    if tally.disagreements.is_empty() { Ok(()) } else { Err(format!("\n{}", tally.disagreements.join("\n\n")).into()) }
+    if tally.disagreements.is_empty() { Ok(()) } else { Err(tally.report().into()) }
+}
+
+/// `nft monitor trace`, as long as it lives.
+struct Tracing(std::process::Child);
+
+impl Tracing {
+    fn start() -> Result<Tracing, Failure> {
+        let chain = |family: &str| {
+            format!(
+                "table {family} wire-trace {{ chain prerouting {{ type filter hook prerouting priority -500; \
+                 meta nftrace set 1; }}; chain output {{ type filter hook output priority -500; meta nftrace set 1; }}; }}\n"
+            )
+        };
+        run("nft", &["-f", "-"], &format!("{}{}", chain("inet"), chain("bridge")))?;
+        let child = std::process::Command::new("nft").args(["monitor", "trace"]).spawn()?;
+        // It does not say when it is ready.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        Ok(Tracing(child))
+    }
+}
+
+impl Drop for Tracing {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -5,9 +5,7 @@
 
 use std::net::IpAddr;
 
-use engine::simulate::packet::{
-    Arp, Extension, Fragment, Icmp, Ipv4, Ipv6, L3, Packet, Ports, Transport,
-};
+use engine::simulate::packet::{Arp, Extension, Fragment, Icmp, Ipv4, Ipv6, L3, Packet, Ports, Transport};
 
 use super::mark::{self, Mark};
 
@@ -147,10 +145,11 @@ fn protocol(transport: &Transport, icmp: u8) -> u8 {
     }
 }
 
-/// Header, mark and payload. The mark is the beginning of the payload, which is as long as it at least.
+/// Header and payload, which is the mark at least. A long one repeats it: every piece of a datagram bears it.
 fn transport(transport: &Transport, ends: (IpAddr, IpAddr), payload: u16, mark: Mark) -> Vec<u8> {
     let mut data = mark.bytes();
-    data.resize(data.len().max(payload.into()), 0);
+    let wanted = data.len().max(payload.into());
+    data = data.iter().copied().cycle().take(wanted).collect();
     let is_v6 = ends.0.is_ipv6();
     match transport {
         Transport::Tcp(ports, flags) => {
@@ -181,8 +180,12 @@ fn transport(transport: &Transport, ends: (IpAddr, IpAddr), payload: u16, mark: 
         Transport::Sctp(ports) => sctp(*ports, &data),
         Transport::Icmp(icmp) => icmp_bytes(icmp, ends, (data, mark)),
         Transport::Igmp => summed([vec![0x16, 0, 0, 0, 239, 1, 1, 1], data].concat(), 2, None),
-        Transport::Other(_) if is_v6 => data,
-        Transport::Other(_) => data,
+        // GRE version 0 without options.
+        Transport::Other(47) => [vec![0, 0, 0, 0], data].concat(),
+        // The kernel answers a protocol that it does not know only if what it carries has a right Internet checksum.
+        Transport::Other(number) => {
+            summed([vec![0, 0, 0, 0], data].concat(), 0, is_v6.then_some((ends, *number)))
+        }
     }
 }
 

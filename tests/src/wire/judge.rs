@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use engine::ruleset::{Ruleset, TableFamily};
 use engine::simulate::packet::{L3, Packet, Sender};
-use engine::simulate::trace::{Detail, Step};
+use engine::simulate::trace::{Assumption, Detail, Step};
 use engine::simulate::{Simulator, Trace, Verdict, World};
 use engine::span::Sources;
 use nix::errno::Errno;
@@ -66,9 +66,25 @@ pub struct Tally {
     pub disagreements: Vec<String>,
 }
 
+impl Tally {
+    /// All disagreements, printed; and how many, as an error.
+    pub fn report(&self) -> String {
+        for disagreement in &self.disagreements {
+            println!("{disagreement}\n");
+        }
+        self.to_string()
+    }
+}
+
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} packets, {} disagreements {:?}", self.n_packets, self.disagreements.len(), self.n_by_verdict)
+        write!(
+            f,
+            "{} packets, {} disagreements {:?}",
+            self.n_packets,
+            self.disagreements.len(),
+            self.n_by_verdict
+        )
     }
 }
 
@@ -116,6 +132,9 @@ impl<'a> Judge<'a> {
         for (nth, packet) in packets.iter().enumerate() {
             let mark = Mark(u16::try_from(nth).map_err(|_| "too many packets at once")?);
             let trace = simulator.simulate(packet).map_err(|error| format!("{packet}: {error}"))?;
+            if trace.assumptions.contains(&Assumption::RatesKept) {
+                self.lab.forget_rates(ruleset)?;
+            }
             let (n_pieces, sent) = self.send(packet, mark, &trace)?;
             self.collect()?;
             // Each packet is the first of its connection.
@@ -139,7 +158,7 @@ impl<'a> Judge<'a> {
             Observed::Odd(_) => "odd",
         };
         *tally.n_by_verdict.entry(word.to_owned()).or_default() += 1;
-        if !observed.agrees(&flight.trace.verdict) {
+        if !self.agrees(&observed, flight) {
             let story = flight.trace.text(Detail::Summary, Some(self.sources));
             let seen = self.seen.get(&flight.mark);
             tally.disagreements.push(format!(
@@ -147,6 +166,20 @@ impl<'a> Judge<'a> {
                 flight.packet, flight.trace.verdict, flight.sent
             ));
         }
+    }
+
+    /// An answer of the IP stack to a forged source goes to whoever has that address: the forger hears nothing.
+    fn agrees(&self, observed: &Observed, flight: &Flight<'_>) -> bool {
+        let packet = &flight.packet;
+        let home = packet.l3.source().and_then(|source| self.lab.homes.get(&source));
+        let is_forged = self.lab.zones.get(packet.from.as_str()).is_some_and(|from| home != Some(&from.port));
+        let by_stack = flight.trace.steps.iter().rev().find_map(|step| match step {
+            Step::Hook { pass, .. } => Some(pass.family == TableFamily::Inet),
+            _ => None,
+        });
+        let unheard =
+            is_forged && *observed == Observed::Drop && matches!(flight.trace.verdict, Verdict::Reject(_));
+        observed.agrees(&flight.trace.verdict) || unheard && by_stack.is_some()
     }
 
     /// The frames are those that the simulation has at the first hook.

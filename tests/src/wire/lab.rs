@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use engine::inputs::{HostFacts, Link, LinkKind};
 use engine::model::guest::{Guest, GuestKind};
 use engine::model::names::Vmid;
-use engine::ruleset::Ruleset;
+use engine::ruleset::{Ruleset, SetKind};
 use engine::transaction;
 use nix::sys::socket::AddressFamily;
 
@@ -54,6 +54,8 @@ pub struct Lab {
     pub conntrack: Conntrack,
     /// Port, bridge and hardware address by zone name.
     pub(super) zones: BTreeMap<String, Zone>,
+    /// The port where an address is at home.
+    pub(super) homes: BTreeMap<IpAddr, String>,
     nft: Loader,
 }
 
@@ -73,7 +75,7 @@ impl Lab {
         run("ip", &["link", "set", "lo", "up"], "")?;
         let mut nft = Loader::library()?;
         nft.load(PROBE, Language::Text)?;
-        settings()?;
+        settings(facts.bridge_nf_stuck)?;
         let mut ports = BTreeMap::new();
         for link in ends(facts) {
             ports.insert(link.name.clone(), FarEnd::new(&link.name)?);
@@ -88,7 +90,7 @@ impl Lab {
         }
         let (loopback, probe) = (FrameSocket::on("lo")?, Log::group(PROBE_GROUP)?);
         let (log, conntrack) = (Log::group(LOG_GROUP)?, Conntrack::new()?);
-        Ok(Lab { node, ports, bridges, loopback, probe, log, conntrack, zones, nft })
+        Ok(Lab { node, ports, bridges, loopback, probe, log, conntrack, zones, homes: BTreeMap::new(), nft })
     }
 
     /// Makes the node know where addresses are: on the network that a zone is in, with its hardware address.
@@ -96,6 +98,7 @@ impl Lab {
         let mut batch = String::new();
         for (address, zone) in addresses {
             let Some(zone) = self.zones.get(zone) else { continue };
+            self.homes.insert(*address, zone.port.clone());
             let prefix = if address.is_ipv4() { 32 } else { 128 };
             let _ = writeln!(batch, "route replace {address}/{prefix} dev {}", zone.bridge);
             let _ = writeln!(
@@ -119,6 +122,17 @@ impl Lab {
         self.conntrack.flush()
     }
 
+    /// Empties the sets that packets fill, and with them the rates of senders.
+    pub(super) fn forget_rates(&mut self, ruleset: &Ruleset) -> Result<(), Failure> {
+        let mut script = String::new();
+        for table in &ruleset.tables {
+            for set in table.sets.iter().filter(|set| matches!(set.kind, SetKind::Dynamic { .. })) {
+                let _ = writeln!(script, "flush set {} {} {}", table.family.as_str(), table.name, set.name);
+            }
+        }
+        self.nft.load(&script, Language::Text)
+    }
+
     /// A socket for packets of the node itself towards a bridge.
     pub(super) fn stack(&self, family: AddressFamily, bridge: &str) -> Result<StackSocket, Failure> {
         StackSocket::on(family, bridge)
@@ -136,9 +150,11 @@ fn set(path: &str, value: &str) -> Result<(), Failure> {
     std::fs::write(&path, value).map_err(|error| format!("{path} = {value}: {error}").into())
 }
 
-fn settings() -> Result<(), Failure> {
+fn settings(bridge_nf: bool) -> Result<(), Failure> {
     for conf in ["all", "default"] {
-        for (name, value) in [("rp_filter", "0"), ("accept_local", "1"), ("arp_ignore", "8"), ("send_redirects", "0")] {
+        for (name, value) in
+            [("rp_filter", "0"), ("accept_local", "1"), ("arp_ignore", "8"), ("send_redirects", "0")]
+        {
             set(&format!("ipv4/conf/{conf}/{name}"), value)?;
         }
         for (name, value) in [("forwarding", "1"), ("accept_ra", "0"), ("router_solicitations", "0")] {
@@ -148,7 +164,16 @@ fn settings() -> Result<(), Failure> {
     set("ipv4/ip_forward", "1")?;
     set("ipv4/icmp_ratemask", "0")?;
     set("ipv6/icmp/ratelimit", "0")?;
-    set("netfilter/nf_conntrack_tcp_be_liberal", "1")
+    // Tracking checks UDP-Lite with the protocol number of UDP where the sender's checksum has not been trusted before.
+    set("netfilter/nf_conntrack_checksum", "0")?;
+    set("netfilter/nf_conntrack_tcp_be_liberal", "1")?;
+    for name in ["iptables", "ip6tables"] {
+        let name = format!("bridge/bridge-nf-call-{name}");
+        if std::path::Path::new("/proc/sys/net").join(&name).exists() {
+            set(&name, if bridge_nf { "1" } else { "0" })?;
+        }
+    }
+    Ok(())
 }
 
 /// Ports whose other end is not in the node.
@@ -267,7 +292,9 @@ fn zones(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> BTreeMap<String, 
     }
     for (name, port) in [("outside", "eth0"), ("nfvm", "tap199i0")] {
         let known = zones.values().find(|zone| zone.port == port).map(|zone| zone.mac.clone());
-        zones.extend(zone(port, known.unwrap_or_else(|| STRANGER.to_owned())).map(|zone| (name.to_owned(), zone)));
+        zones.extend(
+            zone(port, known.unwrap_or_else(|| STRANGER.to_owned())).map(|zone| (name.to_owned(), zone)),
+        );
     }
     for link in ends(facts) {
         if let (Some(master), Some(zone)) = (&link.master, zone(&link.name, STRANGER.to_owned())) {
@@ -283,6 +310,7 @@ fn host_side(facts: &HostFacts, bridge: &str) -> String {
     let inner = facts.links.iter().find(|link| {
         link.master.as_deref() == Some(bridge) && bridge.starts_with("fwbr") && link.name.starts_with("fwln")
     });
-    let outer = inner.and_then(|link| inner_peer(&link.name)).and_then(|outer| facts.link(&outer)?.master.clone());
+    let outer =
+        inner.and_then(|link| inner_peer(&link.name)).and_then(|outer| facts.link(&outer)?.master.clone());
     outer.unwrap_or_else(|| bridge.to_owned())
 }

@@ -9,7 +9,7 @@ use engine::simulate::packet::{L3, Transport};
 pub struct Mark(pub u16);
 
 const MAGIC: [u8; 4] = *b"pfw!";
-const SIGNATURE: u32 = 0x5a00_0000;
+const SIGNATURE: u32 = 0x5000_0000;
 const LABEL: u32 = 0xa_0000;
 
 impl Mark {
@@ -35,9 +35,9 @@ impl Mark {
         LABEL | u32::from(self.0)
     }
 
-    /// As sequence and acknowledgment number: a reset repeats one of them, plus the segment's length (less than 256).
+    /// As sequence and acknowledgment number: a reset repeats one of them, plus the segment's length (less than 4096).
     pub fn sequence(self) -> u32 {
-        SIGNATURE | u32::from(self.0) << 8
+        SIGNATURE | u32::from(self.0) << 12
     }
 }
 
@@ -90,11 +90,10 @@ pub fn in_frame(frame: &[u8]) -> Option<(Mark, Sight)> {
 
 /// What an IP packet shows of which packet.
 pub fn in_packet(packet: &[u8]) -> Option<(Mark, Sight)> {
-    let (protocol, body) = if packet.first()? >> 4 == 4 { ipv4(packet)? } else { ipv6(packet)? };
-    let body = match body {
-        Body::Later(mark) => return Some((mark, Sight::Later)),
-        Body::Whole(body) => body,
-    };
+    let (protocol, body, is_later) = if packet.first()? >> 4 == 4 { ipv4(packet)? } else { ipv6(packet)? };
+    if is_later {
+        return Some((magic(body)?.0, Sight::Later));
+    }
     let is_error = matches!((protocol, body.first()), (1, Some(3)) | (58, Some(1)));
     match magic(body) {
         // What we send has the mark right behind its header, a quotation behind the quoted header.
@@ -117,8 +116,8 @@ pub fn in_packet(packet: &[u8]) -> Option<(Mark, Sight)> {
 fn unmarked(packet: &[u8], protocol: u8, body: &[u8]) -> Option<(Mark, Sight)> {
     if protocol == 6 && body.get(13)? & 0x04 != 0 {
         let numbers = [number(body, 8)?, number(body, 4)?];
-        let signed = numbers.into_iter().find(|number| number & 0xff00_0000 == SIGNATURE)?;
-        let mark = u16::try_from(signed >> 8 & 0xffff).ok()?;
+        let signed = numbers.into_iter().find(|number| number & 0xf000_0000 == SIGNATURE)?;
+        let mark = u16::try_from(signed >> 12 & 0xffff).ok()?;
         return Some((Mark(mark), Sight::Answer(Answered::Reset)));
     }
     let label = number(packet, 0)? & 0xf_ffff;
@@ -126,43 +125,24 @@ fn unmarked(packet: &[u8], protocol: u8, body: &[u8]) -> Option<(Mark, Sight)> {
     discovery.then(|| (Mark(u16::try_from(label & 0xffff).unwrap_or(0)), Sight::Itself))
 }
 
-enum Body<'a> {
-    Whole(&'a [u8]),
-    Later(Mark),
-}
-
-fn ipv4(packet: &[u8]) -> Option<(u8, Body<'_>)> {
+/// Protocol, what follows the headers of the packet, and whether it is a later piece.
+fn ipv4(packet: &[u8]) -> Option<(u8, &[u8], bool)> {
     let offset = u16::from_be_bytes([*packet.get(6)?, *packet.get(7)?]) & 0x1fff;
-    if offset != 0 {
-        let mark = Mark(u16::from_be_bytes([packet[4], packet[5]]));
-        return Some((packet[9], Body::Later(mark)));
-    }
     let header = usize::from(packet[0] & 0xf) * 4;
-    Some((*packet.get(9)?, Body::Whole(packet.get(header..)?)))
+    Some((*packet.get(9)?, packet.get(header..)?, offset != 0))
 }
 
-fn ipv6(packet: &[u8]) -> Option<(u8, Body<'_>)> {
-    let mut next = *packet.get(6)?;
-    let mut at = 40;
-    loop {
-        match next {
-            0 | 43 | 60 => {
-                let length = 8 + 8 * usize::from(*packet.get(at + 1)?);
-                next = *packet.get(at)?;
-                at += length;
-            }
-            44 => {
-                let offset = u16::from_be_bytes([*packet.get(at + 2)?, *packet.get(at + 3)?]) & 0xfff8;
-                if offset != 0 {
-                    let mark = Mark(u16::try_from(number(packet, at + 4)? & 0xffff).ok()?);
-                    return Some((*packet.get(at)?, Body::Later(mark)));
-                }
-                next = *packet.get(at)?;
-                at += 8;
-            }
-            _ => return Some((next, Body::Whole(packet.get(at..)?))),
+fn ipv6(packet: &[u8]) -> Option<(u8, &[u8], bool)> {
+    let (mut next, mut at, mut is_later) = (*packet.get(6)?, 40, false);
+    while matches!(next, 0 | 43 | 44 | 60) && !is_later {
+        let length = if next == 44 { 0 } else { *packet.get(at + 1)? };
+        if next == 44 {
+            is_later = u16::from_be_bytes([*packet.get(at + 2)?, *packet.get(at + 3)?]) & 0xfff8 != 0;
         }
+        next = *packet.get(at)?;
+        at += 8 + 8 * usize::from(length);
     }
+    Some((next, packet.get(at..)?, is_later))
 }
 
 fn magic(bytes: &[u8]) -> Option<(Mark, usize)> {

@@ -56,8 +56,8 @@ const PLACES: [Place; 8] = [
 
 /// Ports that rules, macros and options name.
 const PORTS: &[u16] = &[
-    22, 53, 80, 443, 8006, 8080, 5900, 1500, 0, 65535, 67, 68, 546, 547, 25, 113, 135, 137, 138, 139, 445, 1900,
-    5405, 5404, 3128, 60000, 123, 161, 3306, 111, 21,
+    22, 53, 80, 443, 8006, 8080, 5900, 1500, 0, 65535, 67, 68, 546, 547, 25, 113, 135, 137, 138, 139, 445,
+    1900, 5405, 5404, 3128, 60000, 123, 161, 3306, 111, 21,
 ];
 const GROUPS_V4: &[&str] = &["255.255.255.255", "224.0.0.1", "224.0.0.251", "239.1.1.1"];
 const GROUPS_V6: &[&str] = &["ff02::1", "ff02::2", "ff02::fb", "ff02::1:ff00:100", "ff02::1:2"];
@@ -181,11 +181,12 @@ impl Way {
         let global = |texts: &'static [&'static str]| {
             texts.iter().copied().filter(|text| !text.starts_with("fe80")).collect::<Vec<_>>()
         };
-        let stranger =
-            || PLACES.iter().flat_map(|place| global(place.v6)).collect::<Vec<_>>();
+        let stranger = || PLACES.iter().flat_map(|place| global(place.v6)).collect::<Vec<_>>();
         let source = match draw.below(100) {
             0..12 if !self.from_host() => draw.pick(&stranger()),
-            12..17 if !self.from_host() && !self.meets_stack() => draw.pick(&["::", "fe80::1", "ff02::1", "::1"]),
+            12..17 if !self.from_host() && !self.meets_stack() => {
+                draw.pick(&["::", "fe80::1", "ff02::1", "::1"])
+            }
             17..20 if !self.from_host() && !self.routed => draw.pick(&["::", "fe80::1"]),
             _ if self.from.bridge.is_some() && self.meets_stack() => draw.pick(&global(self.from.v6)),
             _ => self.own(self.from, self.from.v6, draw),
@@ -331,8 +332,9 @@ fn icmp(draw: &mut Draw) -> Icmp {
 }
 
 fn icmpv6(draw: &mut Draw) -> Icmp {
-    let kind = draw
-        .pick(&[128, 128, 128, 128, 135, 135, 136, 136, 133, 134, 129, 1, 2, 3, 4, 130, 131, 132, 137, 143, 200]);
+    let kind = draw.pick(&[
+        128, 128, 128, 128, 135, 135, 136, 136, 133, 134, 129, 1, 2, 3, 4, 130, 131, 132, 137, 143, 200,
+    ]);
     let code = if draw.chance(85) { 0 } else { draw.pick(&[1, 3, 4]) };
     Icmp::new(kind, code)
 }

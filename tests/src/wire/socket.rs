@@ -88,8 +88,7 @@ impl Receive for FrameSocket {
     fn receive(&self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
         loop {
             let mut parts = [IoSliceMut::new(buffer)];
-            let message =
-                recvmsg::<LinkAddr>(self.0.as_raw_fd(), &mut parts, None, MsgFlags::MSG_DONTWAIT);
+            let message = recvmsg::<LinkAddr>(self.0.as_raw_fd(), &mut parts, None, MsgFlags::MSG_DONTWAIT);
             match message {
                 Ok(message) if message.address.is_some_and(|from| from.pkttype() == OUTGOING) => {}
                 Ok(message) => return Ok(Some(message.bytes)),
