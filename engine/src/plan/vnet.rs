@@ -16,7 +16,7 @@ pub(super) fn bridged(resolved: &Resolved, vnet: &Vnet, answers: bool) -> Unit {
     let chain = chain(resolved, vnet, Zone::VnetForward, "", &mut unit);
     unit.chains.push(chain);
     if answers && reject::vnet_needs_pass(resolved, vnet) {
-        dispatch(vnet, Shared::BridgeRejectMap, "-reject", &mut unit);
+        dispatch(vnet, Shared::BridgeRejectMap, "/reject", &mut unit);
         let chain = chain_of_pass(resolved, vnet, &mut unit);
         unit.chains.push(chain);
     }
@@ -56,7 +56,7 @@ fn chain(resolved: &Resolved, vnet: &Vnet, zone: Zone, suffix: &str, unit: &mut 
 /// Frames to the bridge itself, and those to many, are decided elsewhere and never answered here.
 fn chain_of_pass(resolved: &Resolved, vnet: &Vnet, unit: &mut Unit) -> Chain {
     let origin = Origin::Skeleton("reject pass");
-    let name = format!("bridge-{}-reject", vnet.bridge);
+    let name = format!("bridge-{}/reject", vnet.bridge);
     let mut chain = ChainBuilder::regular(name, origin);
     let group = build::masked(Field::EtherDaddr, reject::GROUP_BIT, reject::GROUP_BIT);
     chain.rule(origin, vec![group, build::accept()]);

@@ -31,7 +31,8 @@ pub(super) fn local_network(config: &Config, facts: &HostFacts) -> Ipset {
 }
 
 fn ipset(intervals: Vec<IpInterval>, span: Option<crate::span::Span>) -> Ipset {
-    Ipset { name: "dc/local_network".to_owned(), intervals, span }
+    // Not below `dc/`: an IPSet of the datacenter may have the same name and other content.
+    Ipset { name: "local_network".to_owned(), intervals, span }
 }
 
 /// Pairs of addresses between which corosync talks: same link, same family, this node and each other node.
