@@ -42,6 +42,7 @@ fn chain(resolved: &Resolved, vnet: &Vnet, zone: Zone, suffix: &str, unit: &mut 
     let name = format!("bridge-{}{suffix}", vnet.bridge);
     let mut chain = ChainBuilder::regular(name, Origin::Skeleton("vnet zones"));
     if zone.family() == TableFamily::Bridge {
+        filters::answers(resolved, &mut chain);
         let arp = build::is(Field::Protocol, rules::ETHERTYPE_ARP);
         chain.rule(Origin::Skeleton("arp"), vec![arp, build::accept()]);
     }
