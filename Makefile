@@ -32,9 +32,10 @@ doc: ## API documentation in target/doc
 	@scripts/setup build
 	cargo doc --locked --no-deps --workspace
 
-bench: ## benchmarks; RUSTFLAGS and results as cargo bench has them
+bench: ## compiling and loading nodes of up to 5,000 guests, then each stage apart
 	@scripts/setup bench
-	cargo bench --locked --workspace
+	@scripts/bench
+	cargo bench --locked -p firewall-tests
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (default 60); needs a nightly compiler
 	@scripts/setup fuzz

@@ -1,3 +1,6 @@
-//! The command line.
+//! The binary: everything is in the library, so that tests can call it.
+#![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    proxmox_firewall::cli::main()
+}

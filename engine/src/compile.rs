@@ -31,9 +31,46 @@ pub struct Compiled {
 
 /// Compiles a node's configuration. Same inputs, same plan; bad input costs its unit and a diagnostic.
 pub fn compile(inputs: &Inputs) -> Compiled {
+    compile_watched(inputs, &mut |_| {})
+}
+
+/// A stage that has ended, with the number of what it made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Milestone {
+    /// Guests, VNets and diagnostics of the configuration.
+    Lowered {
+        /// Guests of this node.
+        n_guests: usize,
+        /// VNets with a firewall file.
+        n_vnets: usize,
+        /// What was said about form and values.
+        n_diagnostics: usize,
+    },
+    /// Names are looked up.
+    Resolved {
+        /// What was said about names.
+        n_diagnostics: usize,
+    },
+    /// The ruleset is there.
+    Planned {
+        /// Chains of all tables.
+        n_chains: usize,
+        /// Rules of all chains.
+        n_rules: usize,
+    },
+}
+
+/// As [`compile`]; `watch` hears of each stage when it ends. Clocks are the caller's: this crate has none.
+pub fn compile_watched(inputs: &Inputs, watch: &mut dyn FnMut(Milestone)) -> Compiled {
     let mut sources = Sources::default();
     let (mut config, mut diagnostics) = lower::config(inputs, &mut sources);
+    watch(Milestone::Lowered {
+        n_guests: config.guests.len(),
+        n_vnets: config.vnets.len(),
+        n_diagnostics: diagnostics.len(),
+    });
     let (mut resolved, remarks) = resolve(&config, &inputs.facts, inputs.settings);
+    watch(Milestone::Resolved { n_diagnostics: remarks.len() });
     diagnostics.extend(remarks);
     if config.settings.strict.as_ref().is_some_and(|strict| strict.value) {
         let opened = opened_files(&diagnostics);
@@ -48,7 +85,11 @@ pub fn compile(inputs: &Inputs) -> Compiled {
         Place::Host => (FileId(u32::MAX), 0),
     });
     let hold = config.unreadable;
-    Compiled { plan: plan(&resolved), resolved, config, sources, diagnostics, hold }
+    let plan = plan(&resolved);
+    let chains = || plan.ruleset.tables.iter().flat_map(|table| &table.chains);
+    let n_rules = chains().map(|chain| chain.rules.len()).sum();
+    watch(Milestone::Planned { n_chains: chains().count(), n_rules });
+    Compiled { plan, resolved, config, sources, diagnostics, hold }
 }
 
 fn opened_files(diagnostics: &[Diagnostic]) -> BTreeSet<FileId> {

@@ -2,9 +2,11 @@
 //!
 //! Modules in reading order: what comes in (`inputs`, `span`), what was written (`parse`), what it means (`lower`,
 //! `model`, `tables`), its names looked up (`resolve`), what the kernel shall hold (`plan`, `ruleset`), and what
-//! leaves (`render`, `transaction`, `lift`) or explains it (`simulate`). `diagnostic` is what every stage may say.
+//! leaves (`render`, `transaction`, `lift`) or explains it (`simulate`). `diagnostic` is what every stage may say;
+//! `classic` tells what the classic firewall would do otherwise.
 #![forbid(unsafe_code)]
 
+pub mod classic;
 mod compile;
 pub mod diagnostic;
 pub mod inputs;
@@ -21,4 +23,4 @@ pub mod span;
 pub mod tables;
 pub mod transaction;
 
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, Milestone, compile, compile_watched};

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::facts_view::FactsView;
 use engine::inputs::{FileContent, HostFacts, Inputs};
 use engine::model::guest::Guest;
 use engine::model::names::Vmid;
 use engine::simulate::World;
+use proxmox_firewall::views::facts::FactsView;
 
 use crate::case::path_of;
 

@@ -52,10 +52,7 @@ const SINGLE: [&str; 9] = [
 /// Reads everything that concerns `node`. Guests whose interface is among `links` are read wherever their
 /// configuration lies.
 pub fn gather(paths: &Paths, node: &str, links: &[Link]) -> Result<Files, GatherError> {
-    let cluster = paths.at("/etc/pve");
-    if !cluster.is_dir() {
-        return Err(GatherError::NoClusterFileSystem(cluster));
-    }
+    assert_mounted(paths)?;
     let mut reader = Reader { paths, files: Files::new() };
     for file in SINGLE {
         reader.read(file.replace("{node}", node));
@@ -67,12 +64,34 @@ pub fn gather(paths: &Paths, node: &str, links: &[Link]) -> Result<Files, Gather
     reader.folder("/etc/pve/sdn/firewall", &|name| name.ends_with(".fw"))?;
     reader.guests(node, links)?;
     reader.registries();
+    // Had it gone meanwhile, its files would look as if they had been deleted.
+    assert_mounted(paths)?;
     Ok(reader.files)
+}
+
+/// Files that pmxcfs makes up: without them, a directory is only the place where it would be mounted, and empty.
+const GENERATED: [&str; 3] = ["/etc/pve/.version", "/etc/pve/.members", "/etc/pve/.vmlist"];
+
+/// A copy of a node's files may lack what is generated; the running system may not.
+fn assert_mounted(paths: &Paths) -> Result<(), GatherError> {
+    let cluster = paths.at("/etc/pve");
+    let is_there = |path: &str| paths.at(path).exists();
+    if cluster.is_dir() && (!paths.is_live() || GENERATED.iter().any(|path| is_there(path))) {
+        return Ok(());
+    }
+    Err(GatherError::NoClusterFileSystem(cluster))
 }
 
 /// The nodes of the cluster.
 pub fn nodes(paths: &Paths) -> Result<Vec<String>, GatherError> {
     list(&paths.at("/etc/pve/nodes"))
+}
+
+/// The registries of names alone.
+pub fn registries(paths: &Paths) -> Files {
+    let mut reader = Reader { paths, files: Files::new() };
+    reader.registries();
+    reader.files
 }
 
 /// A text file of the node, if it is there and can be read.
@@ -128,14 +147,12 @@ impl Reader<'_> {
         if self.paths.is_live() || REGISTRIES.iter().any(|file| self.files.contains_key(*file)) {
             return;
         }
-        let mut live = Reader { paths: &Paths::default(), files: Files::new() };
-        live.registries();
-        self.files.append(&mut live.files);
+        self.files.append(&mut registries(&Paths::default()));
     }
 }
 
 /// `tap100i0`, `veth200i1`.
-pub(super) fn vmid_of_port(name: &str) -> Option<&str> {
+pub(crate) fn vmid_of_port(name: &str) -> Option<&str> {
     let rest = name.strip_prefix("tap").or_else(|| name.strip_prefix("veth"))?;
     let (vmid, index) = rest.split_once('i')?;
     let numeric = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -143,8 +160,7 @@ pub(super) fn vmid_of_port(name: &str) -> Option<&str> {
 }
 
 fn is_guest_file(name: &str, ending: &str) -> bool {
-    name.strip_suffix(ending)
-        .is_some_and(|vmid| !vmid.is_empty() && vmid.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_suffix(ending).is_some_and(|vmid| !vmid.is_empty() && vmid.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Names in a directory, sorted; none if it is not there.
@@ -171,7 +187,9 @@ fn read(path: &Path) -> io::Result<Option<FileContent>> {
         Err(error) if is_absence(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut bytes = Vec::new();
+    // With room for one byte more than the file is long, one read gives it all and a second one its end.
+    let length = file.metadata()?.len().min(SIZE_MAX);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
     file.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > SIZE_MAX {
         return Ok(Some(FileContent::Unreadable("larger than 16 MiB".to_owned())));

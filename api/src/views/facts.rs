@@ -133,7 +133,7 @@ impl TryFrom<LinkView> for Link {
         };
         let mut addresses = Vec::with_capacity(view.addresses.len());
         for text in &view.addresses {
-            addresses.extend(interface_address(text).ok_or_else(|| InvalidFacts::Address {
+            addresses.push(text.parse().map_err(|_| InvalidFacts::Address {
                 place: format!("link {}", view.name),
                 text: text.clone(),
             })?);
@@ -157,14 +157,6 @@ fn network(text: &str, place: impl Fn() -> String) -> Result<Cidr, InvalidFacts>
     text.parse().map_err(|_| InvalidFacts::Address { place: place(), text: text.to_owned() })
 }
 
-/// `192.0.2.1/24`: see [`crate::host::facts::networks_of`].
-fn interface_address(text: &str) -> Option<Vec<Cidr>> {
-    let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
-    let address: IpAddr = address.parse().ok()?;
-    let network: Cidr = if prefix.is_empty() { Cidr::host(address) } else { text.parse().ok()? };
-    Some(crate::host::facts::networks_of(address, network.prefix()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{FactsView, InvalidFacts};
@@ -177,10 +169,17 @@ mod tests {
 
     #[test]
     fn reads_what_it_needs_and_no_more() {
-        let facts = read(r#"{"node": "n", "links": [{"name": "vmbr0", "kind": "bridge", "addresses": ["192.0.2.1/24"]}]}"#);
+        let facts = read(
+            r#"{"node": "n", "links": [{"name": "vmbr0", "kind": "bridge", "addresses": ["192.0.2.1/24"]}]}"#,
+        );
         let facts = facts.expect("valid");
         assert!(facts.links[0].up);
-        assert!(facts.links[0].addresses.iter().any(|net| net.to_string() == "192.0.2.0/24"));
+        assert!(
+            facts.links[0]
+                .addresses
+                .iter()
+                .any(|a| a.address().to_string() == "192.0.2.1" && a.prefix() == 24)
+        );
     }
 
     #[test]

@@ -118,9 +118,14 @@ fn place(family: TableFamily, table: &str, kind: &str, object: &Json) -> String 
 }
 
 fn helper(object: &Json) -> Result<HelperObject, String> {
-    let (helper, protocol) = (text(object, "type")?, text(object, "protocol")?);
+    let helper = text(object, "type")?;
+    // A number where /etc/protocols has no name for it.
+    let protocol = object.get("protocol").unwrap_or(&Json::Null);
+    let is_protocol = |known: &PortProtocol| {
+        protocol.as_str() == Some(known.as_str()) || protocol.as_u64() == Some(u64::from(known.number()))
+    };
     let known = CT_HELPERS.iter().find(|known| known.name == helper);
-    let protocol_known = PortProtocol::ALL.into_iter().find(|known| known.as_str() == protocol);
+    let protocol_known = PortProtocol::ALL.into_iter().find(is_protocol);
     let family = match object.get("l3proto").and_then(Json::as_str) {
         Some("ip") => Family::V4,
         Some("ip6") => Family::V6,

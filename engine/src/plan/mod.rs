@@ -1,6 +1,6 @@
 //! Stage *plan*: from what is configured to what the kernel shall hold. It cannot fail and does not complain.
 //!
-//! Each guest, each VNet and the host is planned alone, as a [`unit::Unit`]; a table is the union of its units
+//! Each guest, each VNet and the host is planned alone, as a `unit::Unit`; a table is the union of its units
 //! and of the skeleton that all share. What an option or a NIC needs is an element of a shared map wherever that
 //! is possible, so that the number of rules does not grow with it.
 

@@ -5,6 +5,8 @@
 //! anonymous sets cost quadratically.) Conditions stand in the order of their cost: interface, transport,
 //! address, set.
 
+use std::sync::Arc;
+
 use super::log::{self, Label};
 use super::reject;
 use super::unit::{ChainBuilder, Unit};
@@ -13,7 +15,7 @@ use crate::model::icmp::IcmpMatch;
 use crate::model::options::Rate;
 use crate::model::port::{PortProtocol, PortRange};
 use crate::model::rule::{Action, Direction, Transport};
-use crate::resolve::{Addresses, Group, Guest, Interface, MatchRule, Rule, RuleKind, Variant};
+use crate::resolve::{Addresses, Group, Guest, Interface, Ipset, MatchRule, Rule, RuleKind, Variant};
 use crate::ruleset::field::Side;
 use crate::ruleset::{Field, Name, Origin, Statement, TableFamily, build};
 
@@ -164,9 +166,14 @@ fn group_chain(context: Context<'_>, group: &Group) -> (String, bool) {
     let zone = context.zone;
     let shared = format!("group-{}-{}", group.name, zone.suffix());
     match context.guest {
-        Some(guest) if group.logs(zone.direction()) => (format!("guest-{}-{shared}", guest.vmid), true),
+        Some(guest) if logs(group, zone) => (format!("guest-{}-{shared}", guest.vmid), true),
         Some(_) | None => (shared, false),
     }
+}
+
+/// Whether a rule of the group logs in this zone.
+fn logs(group: &Group, zone: Zone) -> bool {
+    group.matches(zone.direction()).any(|rule| rule.log.is_some() && zone.logs(rule.action))
 }
 
 /// The chains of groups that several callers of a table share.
@@ -174,7 +181,7 @@ pub(super) fn shared_groups(context: Context<'_>, unit: &mut Unit) {
     let guest_zone = matches!(context.zone, Zone::GuestIn | Zone::GuestOut | Zone::GuestReject);
     for group in context.groups {
         let direction = context.zone.direction();
-        if group.has(direction) && !(guest_zone && group.logs(direction)) {
+        if group.has(direction) && !(guest_zone && logs(group, context.zone)) {
             let name = format!("group-{}-{}", group.name, context.zone.suffix());
             let body = group_body(context, group, &name, unit);
             unit.chains.push(body);
@@ -253,8 +260,9 @@ impl Writer<'_, '_> {
         let origin = Origin::Line(self.rule.span);
         let conditions = choose(lists, origin, self.unit);
         for combination in product(&conditions) {
-            let mut statements = fixed.clone();
-            statements.extend(combination);
+            // Room for a counter and a verdict.
+            let mut statements = Vec::with_capacity(fixed.len() + conditions.len() + 2);
+            statements.extend(fixed.iter().chain(combination).cloned());
             statements.sort_by_key(|statement| matches!(statement, Statement::Lookup { .. }));
             self.act(rule, statements);
         }
@@ -354,7 +362,7 @@ enum List<'a> {
     Ports(PortProtocol, Side, &'a [PortRange]),
     Addresses(Family, Side, &'a [IpInterval]),
     /// A set with a name of its own.
-    Ipset(Family, Side, &'a crate::resolve::Ipset),
+    Ipset(Family, Side, &'a Arc<Ipset>),
 }
 
 fn ports(transport: &Transport) -> Vec<List<'_>> {
@@ -429,15 +437,14 @@ pub(super) fn address_field(family: Family, side: Side) -> Field {
     }
 }
 
-/// Every way to take one alternative of each list, in the order of the lists.
-fn product(lists: &[Vec<Statement>]) -> Vec<Vec<Statement>> {
-    let mut combinations = vec![Vec::new()];
-    for list in lists {
-        let extend = |taken: &Vec<Statement>| {
-            let taken = taken.clone();
-            list.iter().map(move |next| [taken.as_slice(), std::slice::from_ref(next)].concat())
-        };
-        combinations = combinations.iter().flat_map(extend).collect();
-    }
-    combinations
+/// Every way to take one alternative of each list, in the order of the lists: the last list turns fastest.
+fn product(lists: &[Vec<Statement>]) -> impl Iterator<Item = impl Iterator<Item = &Statement>> {
+    let n_ways: usize = lists.iter().map(Vec::len).product();
+    (0..n_ways).map(move |way| {
+        let mut faster = n_ways;
+        lists.iter().map(move |list| {
+            faster /= list.len();
+            &list[way / faster % list.len()]
+        })
+    })
 }

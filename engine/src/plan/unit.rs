@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
@@ -20,7 +21,17 @@ pub(super) struct Unit {
     pub(super) helpers: Vec<HelperObject>,
     pub(super) chains: Vec<Chain>,
     sets: BTreeMap<Name, Set>,
+    ipsets: Vec<NamedIpset>,
     elements: Vec<(Shared, Element)>,
+}
+
+/// One family of an IPSet that the cluster shares, which rules name. It becomes a set when the table is finished:
+/// a thousand guests name it, and it is built once.
+#[derive(Debug)]
+struct NamedIpset {
+    ipset: Arc<Ipset>,
+    family: Family,
+    name: Name,
 }
 
 impl Unit {
@@ -47,9 +58,13 @@ impl Unit {
     }
 
     /// The kernel set of one family of an IPSet that the cluster shares: `v4-dc/<name>`.
-    pub(super) fn ipset(&mut self, ipset: &Ipset, family: Family) -> Name {
-        let origin = ipset.span.map_or(Origin::Skeleton("ipsets"), Origin::Line);
-        self.address_set(&ipset.name, family, ipset.of(family), origin)
+    pub(super) fn ipset(&mut self, ipset: &Arc<Ipset>, family: Family) -> Name {
+        if let Some(named) = self.ipsets.iter().find(|named| named.is(ipset, family)) {
+            return named.name.clone();
+        }
+        let name: Name = address_set_name(&ipset.name, family).into();
+        self.ipsets.push(NamedIpset { ipset: ipset.clone(), family, name: name.clone() });
+        name
     }
 
     /// The set of a long literal list, by its content: equal lists of different guests are one set.
@@ -58,12 +73,12 @@ impl Unit {
     }
 
     fn address_set(&mut self, name: &str, family: Family, intervals: &[IpInterval], origin: Origin) -> Name {
-        let (prefix, data_type) = match family {
-            Family::V4 => ("v4", DataType::Ipv4Addr),
-            Family::V6 => ("v6", DataType::Ipv6Addr),
+        let data_type = match family {
+            Family::V4 => DataType::Ipv4Addr,
+            Family::V6 => DataType::Ipv6Addr,
         };
         let values = intervals.iter().map(|i| Value::Number { first: i.first, last: i.last });
-        self.column(format!("{prefix}-{name}"), data_type, values.collect(), origin)
+        self.column(address_set_name(name, family), data_type, values.collect(), origin)
     }
 
     /// The set of a long port list, by its content.
@@ -101,11 +116,20 @@ impl Unit {
         for (name, set) in other.sets {
             self.sets.entry(name).or_insert(set);
         }
+        for named in other.ipsets {
+            if !self.ipsets.iter().any(|known| known.is(&named.ipset, named.family)) {
+                self.ipsets.push(named);
+            }
+        }
         self.elements.extend(other.elements);
     }
 
     /// The finished table, with all `shared` sets of its family, empty ones included.
     pub(super) fn into_table(mut self, family: TableFamily, name: &str) -> Table {
+        for NamedIpset { ipset, family, .. } in std::mem::take(&mut self.ipsets) {
+            let origin = ipset.span.map_or(Origin::Skeleton("ipsets"), Origin::Line);
+            self.address_set(&ipset.name, family, ipset.of(family), origin);
+        }
         let mut shared: BTreeMap<Shared, Vec<Element>> = BTreeMap::new();
         for definition in Shared::ALL.iter().filter(|s| s.family() == family) {
             shared.insert(*definition, Vec::new());
@@ -133,6 +157,20 @@ impl Unit {
             sets: self.sets.into_values().collect(),
             chains: self.chains,
         }
+    }
+}
+
+impl NamedIpset {
+    fn is(&self, ipset: &Arc<Ipset>, family: Family) -> bool {
+        self.family == family && Arc::ptr_eq(&self.ipset, ipset)
+    }
+}
+
+/// `v4-dc/<name>`, `v6-<hash>`
+fn address_set_name(name: &str, family: Family) -> String {
+    match family {
+        Family::V4 => format!("v4-{name}"),
+        Family::V6 => format!("v6-{name}"),
     }
 }
 

@@ -200,17 +200,13 @@ impl Group {
         self.rules.iter().any(|r| r.direction() == Some(direction))
     }
 
-    /// Whether a rule of this direction logs.
-    pub fn logs(&self, direction: Direction) -> bool {
-        self.matches(direction).any(|r| r.log.is_some())
-    }
-
     /// Whether a rule of this direction rejects.
     pub fn rejects(&self, direction: Direction) -> bool {
         self.matches(direction).any(|r| r.action == Action::Reject)
     }
 
-    fn matches(&self, direction: Direction) -> impl Iterator<Item = &MatchRule> {
+    /// Its rules of this direction.
+    pub fn matches(&self, direction: Direction) -> impl Iterator<Item = &MatchRule> {
         self.rules.iter().filter_map(move |rule| match &rule.kind {
             RuleKind::Match(m) if m.direction == direction => Some(m),
             RuleKind::Match(_) | RuleKind::Group { .. } | RuleKind::Lost { .. } => None,

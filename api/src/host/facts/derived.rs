@@ -4,14 +4,12 @@
 //! `etc/hosts`, addresses are those of its `etc/network/interfaces`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use engine::inputs::{HostFacts, Inputs, Link, LinkKind};
+use engine::inputs::{HostAddress, HostFacts, Inputs, Link, LinkKind};
 use engine::model::Config;
-use engine::model::address::Cidr;
 use engine::span::Sources;
 
-use super::{names, networks_of, now_s};
+use super::{names, now_s};
 use crate::host::files::{self, GatherError};
 use crate::host::paths::Paths;
 
@@ -56,11 +54,8 @@ fn links(config: &Config, interfaces: &str) -> Vec<Link> {
         }
         link.addresses.extend(stanza.addresses);
         for port in stanza.ports {
-            let port = links.entry(port.clone()).or_insert_with(|| Link {
-                name: port,
-                up: true,
-                ..Link::default()
-            });
+            let port =
+                links.entry(port.clone()).or_insert_with(|| Link { name: port, up: true, ..Link::default() });
             port.master = Some(stanza.name.clone());
         }
     }
@@ -69,7 +64,23 @@ fn links(config: &Config, interfaces: &str) -> Vec<Link> {
         let port = Link { name: name.clone(), master: nic.bridge.clone(), up: true, ..Link::default() };
         links.insert(name, port);
     }
+    add_uplinks(&mut links);
     links.into_values().collect()
+}
+
+/// A bridge of which nothing but guests is known gets a port to the world, or no packet could come from there.
+fn add_uplinks(links: &mut BTreeMap<String, Link>) {
+    let is_bridge = |link: &&Link| matches!(link.kind, LinkKind::Bridge { .. });
+    let has_port = |bridge: &&Link| {
+        let is_port = |link: &Link| link.master.as_ref() == Some(&bridge.name);
+        links.values().any(|link| is_port(link) && files::vmid_of_port(&link.name).is_none())
+    };
+    let lonely: Vec<String> =
+        links.values().filter(is_bridge).filter(|bridge| !has_port(bridge)).map(|b| b.name.clone()).collect();
+    for (index, bridge) in lonely.into_iter().enumerate() {
+        let name = format!("uplink{index}");
+        links.insert(name.clone(), Link { name, master: Some(bridge), up: true, ..Link::default() });
+    }
 }
 
 /// What matters of an `iface` stanza of interfaces(5).
@@ -78,7 +89,7 @@ struct Stanza {
     name: String,
     is_bridge: bool,
     vlan_aware: bool,
-    addresses: Vec<Cidr>,
+    addresses: Vec<HostAddress>,
     ports: Vec<String>,
 }
 
@@ -109,7 +120,8 @@ fn stanzas(text: &str) -> Vec<Stanza> {
 impl Stanza {
     fn option<'t>(&mut self, key: &str, value: &'t str, rest: impl Iterator<Item = &'t str>) {
         match key {
-            "address" => self.addresses.extend(address(value).into_iter().flatten()),
+            // Without a prefix the mask stands in a line of its own: old, and not worth a guess.
+            "address" if value.contains('/') => self.addresses.extend(value.parse::<HostAddress>().ok()),
             "bridge-ports" | "bridge_ports" => {
                 self.is_bridge = true;
                 let ports = std::iter::once(value).chain(rest).filter(|port| *port != "none");
@@ -119,13 +131,6 @@ impl Stanza {
             _ => {}
         }
     }
-}
-
-/// `192.0.2.1/24`; an address whose mask stands in a line of its own is left out: old, and not worth a guess.
-fn address(text: &str) -> Option<Vec<Cidr>> {
-    let (address, prefix) = text.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    Some(networks_of(address, prefix.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -140,6 +145,6 @@ mod tests {
         let bridge = all.iter().find(|s| s.name == "vmbr0").expect("there");
         assert!(bridge.is_bridge && bridge.vlan_aware);
         assert_eq!(bridge.ports, ["eno1"]);
-        assert_eq!(bridge.addresses.len(), 2);
+        assert_eq!(bridge.addresses.len(), 1);
     }
 }

@@ -5,21 +5,21 @@ use std::fs::OpenOptions;
 use std::io::{self, Error, ErrorKind};
 use std::net::IpAddr;
 
-use engine::inputs::{HostFacts, Link, LinkKind};
+use engine::inputs::{HostAddress, HostFacts, Link, LinkKind};
 use engine::model::address::{Cidr, Mac};
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoBridge, InfoData, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
 };
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
-use super::{FactsError, names, networks_of, now_s, short_name};
+use super::{FactsError, names, now_s, short_name};
 use crate::host::paths::Paths;
 
 /// Asks kernel and resolver.
@@ -98,13 +98,11 @@ fn links_of(links: &[RouteNetlinkMessage], addresses: &[RouteNetlinkMessage]) ->
         .collect();
     let names: BTreeMap<u32, &str> =
         messages.iter().filter_map(|link| Some((link.header.index, name_of(link)?))).collect();
-    let mut addresses_of: BTreeMap<u32, Vec<Cidr>> = BTreeMap::new();
+    let mut addresses_of: BTreeMap<u32, Vec<HostAddress>> = BTreeMap::new();
     for answer in addresses {
         let RouteNetlinkMessage::NewAddress(message) = answer else { continue };
-        if let Some(address) = address_of(message) {
-            let networks = networks_of(address, message.header.prefix_len);
-            addresses_of.entry(message.header.index).or_default().extend(networks);
-        }
+        let address = address_of(message).and_then(|a| HostAddress::new(a, message.header.prefix_len));
+        addresses_of.entry(message.header.index).or_default().extend(address);
     }
     let link_of = |message: &&LinkMessage| {
         let addresses = addresses_of.remove(&message.header.index).unwrap_or_default();

@@ -5,12 +5,10 @@ pub mod live;
 mod names;
 
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use engine::inputs::{HostFacts, Inputs};
-use engine::model::address::Cidr;
 
 use super::files::{self, GatherError};
 use super::paths::Paths;
@@ -106,7 +104,6 @@ pub fn gather(wanted: &Wanted) -> Result<Gathered, FactsError> {
         }
     };
     let files = files::gather(&wanted.paths, &facts.node, &facts.links)?;
-    tracing::debug!(stage = "gather", files = files.len(), links = facts.links.len(), node = %facts.node);
     Ok(Gathered { inputs: Inputs { files, facts, ..Inputs::default() }, remarks })
 }
 
@@ -119,16 +116,6 @@ pub fn from_file(path: &Path) -> Result<HostFacts, FactsError> {
     HostFacts::try_from(view).map_err(|source| FactsError::Value { path: owned(), source })
 }
 
-/// An interface address as networks: the one it is in, and the address itself. The first alone would not say which
-/// of its addresses is the host's own.
-pub fn networks_of(address: IpAddr, prefix: u8) -> Vec<Cidr> {
-    let host = Cidr::host(address);
-    match Cidr::new(address, prefix) {
-        Some(network) if network != host => vec![network, host],
-        Some(_) | None => vec![host],
-    }
-}
-
 /// A copy of a node's files: the only node there, or the one that `etc/hostname` names.
 fn node_of_root(paths: &Paths) -> Result<String, FactsError> {
     let nodes = files::nodes(paths)?;
@@ -137,9 +124,7 @@ fn node_of_root(paths: &Paths) -> Result<String, FactsError> {
     }
     match files::text(paths, "/etc/hostname").as_deref().and_then(short_name) {
         Some(name) => Ok(name),
-        None => {
-            Err(FactsError::NoNode(format!("there are {}, and no etc/hostname", known(&nodes))))
-        }
+        None => Err(FactsError::NoNode(format!("there are {}, and no etc/hostname", known(&nodes)))),
     }
 }
 

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn hosts_gives_every_address_of_a_name_but_loopback() {
-        let hosts = "127.0.1.1 node1\n192.0.2.1 node1.example.org node1 # own\n2001:db8::1 node1\n10.0.0.1 other\n";
+        let hosts =
+            "127.0.1.1 node1\n192.0.2.1 node1.example.org node1 # own\n2001:db8::1 node1\n10.0.0.1 other\n";
         let found = look_up(hosts, ["node1".to_owned()].into());
         let texts: Vec<String> = found["node1"].iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["192.0.2.1", "2001:db8::1"]);

@@ -88,8 +88,7 @@ pub(super) fn value_problem(data_type: DataType, value: &Value) -> Option<String
 
 fn ifname_problem(name: &str) -> Option<String> {
     let body = name.strip_suffix('*').unwrap_or(name);
-    let forbidden =
-        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\\' | '*' | '/' | ':' | '$');
+    let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\\' | '*' | '/');
     if body.is_empty() || name.len() > IFNAME_MAX {
         Some(format!("interface name `{name}` is not of 1 to {IFNAME_MAX} bytes"))
     } else if body.contains(forbidden) {

@@ -1,0 +1,6 @@
+//! `cluster.fw`
+#![no_main]
+
+use engine::lower::firewall::datacenter;
+
+libfuzzer_sys::fuzz_target!(|text: &[u8]| firewall_fuzz::read(text, datacenter));
