@@ -18,14 +18,36 @@ pub(super) fn report(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
     }
     let mut said = BTreeSet::new();
     for sequence in sequences(resolved) {
-        for (position, item) in sequence.iter().enumerate() {
-            let Item::Lost(span, transports) = item else { continue };
-            let opened_by = sequence[position + 1..].iter().find_map(|item| accepts(item, transports));
-            if let (Some(by), true) = (opened_by, said.insert(*span)) {
-                diagnostics.push(diagnostic(*span, by));
+        let mut opened = opened(&sequence);
+        opened.reverse();
+        for (span, by) in opened {
+            if said.insert(span) {
+                diagnostics.push(diagnostic(span, by));
             }
         }
     }
+}
+
+/// From the end: what is accepted behind a rule, each transport once, so that thousands of alike rules cost nothing.
+fn opened(sequence: &[Item<'_>]) -> Vec<(Span, &'static str)> {
+    let (mut by_rules, mut built_in) = (BTreeSet::new(), Vec::new());
+    let mut opened = Vec::new();
+    for item in sequence.iter().rev() {
+        match item {
+            Item::Accept(accepted) => by_rules.extend(accepted.iter().copied()),
+            Item::BuiltIn(what, accepted) => built_in.push((*what, accepted)),
+            Item::Lost(span, lost) => {
+                let meets =
+                    |accepted: &Transport| lost.is_empty() || lost.iter().any(|l| overlaps(l, accepted));
+                let rule =
+                    by_rules.iter().any(|accepted| meets(accepted)).then_some("an ACCEPT that covers it");
+                let first_built_in = || built_in.iter().rev().find(|(_, accepted)| meets(accepted));
+                let by = rule.or_else(|| first_built_in().map(|(what, _)| *what));
+                opened.extend(by.map(|by| (*span, by)));
+            }
+        }
+    }
+    opened
 }
 
 fn loses_something(resolved: &Resolved) -> bool {
@@ -47,17 +69,6 @@ enum Item<'a> {
     Accept(Vec<&'a Transport>),
     /// What the firewall itself accepts behind the rules.
     BuiltIn(&'static str, Transport),
-}
-
-fn accepts(item: &Item<'_>, lost: &[Transport]) -> Option<&'static str> {
-    let meets = |accepted: &Transport| lost.is_empty() || lost.iter().any(|lost| overlaps(lost, accepted));
-    match item {
-        Item::Accept(accepted) => {
-            accepted.iter().any(|accepted| meets(accepted)).then_some("an ACCEPT that covers it")
-        }
-        Item::BuiltIn(what, accepted) => meets(accepted).then_some(*what),
-        Item::Lost(..) => None,
-    }
 }
 
 /// Whether some packet fits both; ports are compared, addresses are not.
