@@ -190,6 +190,7 @@ fn field_needs(conntrack: Feature, field: Field) -> Option<Feature> {
         | Field::Icmpv6Type
         | Field::Icmpv6Code
         | Field::NdTarget
+        | Field::NdOption
         | Field::Port(..) => None,
     }
 }

@@ -6,10 +6,10 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::inputs::{Files, Inputs};
 use crate::lower;
 use crate::model::Config;
-use crate::model::rule::Action;
+use crate::model::rule::{self, Action, Component, Direction, MatchRule, Transport};
 use crate::plan::{Plan, plan};
-use crate::resolve::{Resolved, resolve};
-use crate::span::{FileId, Sources};
+use crate::resolve::{Group, Resolved, RuleKind, resolve};
+use crate::span::{FileId, Sources, Span};
 
 /// What a compilation gives.
 #[derive(Debug)]
@@ -76,8 +76,7 @@ pub fn compile_watched(inputs: &Inputs, watch: &mut dyn FnMut(Milestone)) -> Com
         let opened = opened_files(&diagnostics);
         if !opened.is_empty() {
             diagnostics.extend(opened.iter().map(|file| holds(*file)));
-            config = last_good_config(inputs, &opened, &mut sources);
-            (resolved, _) = resolve(&config, &inputs.facts, inputs.settings);
+            (config, resolved) = held(inputs, &opened, &mut sources);
         }
     }
     diagnostics.sort_by_key(|diagnostic| match diagnostic.place {
@@ -109,29 +108,46 @@ fn holds(file: FileId) -> Diagnostic {
     Diagnostic::new(Code::StrictHolds, Place::File(file), message, consequence)
 }
 
-/// The configuration with the last error-free version of each opened file, or with its scope closed.
-fn last_good_config(inputs: &Inputs, opened: &BTreeSet<FileId>, sources: &mut Sources) -> Config {
+/// The configuration with the last error-free version of each opened file. Without one its scope is closed; so it is
+/// if that version has lost a rule as well, for what it names stands in another file.
+fn held(inputs: &Inputs, opened: &BTreeSet<FileId>, sources: &mut Sources) -> (Config, Resolved) {
     let paths: Vec<String> = opened.iter().map(|file| sources.path(*file).to_owned()).collect();
     let mut files: Files = inputs.files.clone();
-    let mut closed = Vec::new();
+    let mut closing = BTreeSet::new();
     for path in paths {
         match inputs.last_good.get(&path) {
             Some(version) => {
                 files.insert(path, version.clone());
             }
-            None => closed.push(path),
+            None => {
+                closing.insert(path);
+            }
         }
     }
-    let held = Inputs { files, ..inputs.clone() };
-    let (mut config, _) = lower::config(&held, sources);
-    for path in closed {
-        close(&mut config, &path);
+    let last_good = Inputs { files, ..inputs.clone() };
+    let (mut config, _) = lower::config(&last_good, sources);
+    let (mut resolved, remarks) = resolve(&config, &inputs.facts, inputs.settings);
+    closing.append(&mut still_open(&remarks, sources, &BTreeSet::new()));
+    let mut closed = BTreeSet::new();
+    while !closing.is_empty() {
+        for path in &closing {
+            close(&mut config, &resolved, path);
+        }
+        closed.append(&mut closing);
+        let remarks;
+        (resolved, remarks) = resolve(&config, &inputs.facts, inputs.settings);
+        closing = still_open(&remarks, sources, &closed);
     }
-    config
+    (config, resolved)
+}
+
+fn still_open(remarks: &[Diagnostic], sources: &Sources, closed: &BTreeSet<String>) -> BTreeSet<String> {
+    let files = opened_files(remarks);
+    files.iter().map(|file| sources.path(*file).to_owned()).filter(|path| !closed.contains(path)).collect()
 }
 
 /// Nothing that a scope's rules allow is allowed any more; its policies drop.
-fn close(config: &mut Config, path: &str) {
+fn close(config: &mut Config, resolved: &Resolved, path: &str) {
     let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".fw");
     let in_firewall_folder = path.starts_with("/etc/pve/firewall/");
     if let (Ok(vmid), true) = (name.parse(), in_firewall_folder) {
@@ -153,5 +169,36 @@ fn close(config: &mut Config, path: &str) {
         options.policy_in.value = Action::Drop;
         options.policy_out.value = Action::Drop;
         options.policy_forward.value = Action::Drop;
+        if in_firewall_folder {
+            close_groups(config, resolved);
+        }
     }
+}
+
+/// A group that has lost a rule drops whatever is handed to it.
+fn close_groups(config: &mut Config, resolved: &Resolved) {
+    let lost = |group: &&Group| group.rules.iter().any(|rule| matches!(rule.kind, RuleKind::Lost { .. }));
+    for Group { name, rules } in resolved.groups.iter().filter(lost) {
+        let (Some(group), Some(first)) = (config.datacenter.groups.get_mut(name), rules.first()) else {
+            continue;
+        };
+        group.rules =
+            [Direction::In, Direction::Out, Direction::Forward].map(|d| drop_all(d, first.span)).into();
+    }
+}
+
+fn drop_all(direction: Direction, span: Span) -> rule::Rule {
+    let components = vec![Component { family: None, transport: Transport::Any }];
+    let matching = MatchRule {
+        direction,
+        action: Action::Drop,
+        iface: None,
+        source: None,
+        dest: None,
+        components,
+        log: None,
+        macro_name: None,
+    };
+    let canonical = format!("{} {}", direction.as_str(), Action::Drop.as_str());
+    rule::Rule { span, enabled: true, kind: rule::RuleKind::Match(matching), comment: None, canonical }
 }

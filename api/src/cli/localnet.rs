@@ -2,6 +2,7 @@
 
 use engine::inputs::Settings;
 use engine::model::address::{Cidr, IpInterval, from_number};
+use engine::model::port::PortRange;
 
 use super::Outcome;
 use super::node::Node;
@@ -52,10 +53,11 @@ pub(super) fn run(wanted: &Wanted) -> anyhow::Result<Outcome> {
 }
 
 fn ports() -> String {
-    let text = |(first, last): &(u16, u16)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    let text = |ports: &PortRange| match ports {
+        PortRange { first, last } if first == last => first.to_string(),
+        PortRange { first, last } => format!("{first}-{last}"),
     };
-    engine::plan::MANAGEMENT_IN.iter().map(text).collect::<Vec<_>>().join(", ")
+    engine::tables::cluster_ports::MANAGEMENT_IN.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 fn listed(intervals: &[IpInterval]) -> String {

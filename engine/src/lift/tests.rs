@@ -47,6 +47,7 @@ fn numbers_by_name_and_in_every_notation() {
             0,
         ),
         (json!({"payload": {"base": "th", "offset": 64, "len": 128}}), json!("0x1f"), Field::NdTarget, 0x1f),
+        (json!({"payload": {"base": "th", "offset": 192, "len": 8}}), json!(14), Field::NdOption, 14),
         (json!({"payload": {"protocol": "icmpv6", "field": "taddr"}}), json!("::1f"), Field::NdTarget, 0x1f),
         (json!({"fib": {"result": "type", "flags": ["daddr"]}}), json!("local"), Field::FibDaddrType, 2),
         (json!({"fib": {"result": "type", "flags": "saddr"}}), json!("multicast"), Field::FibSaddrType, 5),

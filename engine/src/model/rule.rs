@@ -110,7 +110,7 @@ pub struct Component {
 }
 
 /// Transport protocol with what may be asked of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Transport {
     /// No `-p`.
     Any,

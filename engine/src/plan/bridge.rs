@@ -41,6 +41,7 @@ fn base_chains(resolved: &Resolved, answers: bool, table: &mut Unit) {
     let by_bridge = build::vmap(&[Field::Ibrname], &Shared::BridgeMap.name());
     forward.rule(Origin::Skeleton("vnet zones"), vec![by_bridge]);
     table.chains.push(forward.finish());
+    table.chains.push(reject::crossing(resolved));
     table.chains.push(reject::outgoing(resolved));
     table.chains.push(dispatch("vm-in", Hook::Postrouting, Field::Oifname, Shared::VmMapIn));
     table.chains.push(reject::leaving(resolved));
@@ -122,6 +123,10 @@ fn bridges(resolved: &Resolved, table: &mut Unit) {
     for bridge in &resolved.guest_bridges {
         let key = [Value::Name(bridge.shared())];
         table.element(Shared::GuestBridges, key, Origin::Skeleton("unknown ports"));
+    }
+    for port in &resolved.stacked_ports {
+        let key = [Value::Name(port.shared())];
+        table.element(Shared::StackedPorts, key, Origin::Skeleton("mark bits"));
     }
     for port in &resolved.foreign_ports {
         let key = [Value::Name(port.shared())];

@@ -210,12 +210,17 @@ pub(super) fn known(chain: &mut ChainBuilder) {
     chain.rule(Origin::Skeleton("connection state"), vec![build::ct_known(), build::accept()]);
 }
 
-/// Shared start of a guest's in zone.
-pub(super) fn guests_in(resolved: &Resolved) -> Chain {
-    let mut chain = ChainBuilder::regular(GUESTS_IN, Origin::Skeleton("guest inbound"));
+/// Our answers to rejected packets belong to no connection.
+pub(super) fn answers(resolved: &Resolved, chain: &mut ChainBuilder) {
     let answer = u128::from(resolved.settings.mark_answer);
     let origin = Origin::Skeleton("answers on their way");
     chain.rule(origin, vec![build::masked(Field::Mark, answer, answer), build::accept()]);
+}
+
+/// Shared start of a guest's in zone.
+pub(super) fn guests_in(resolved: &Resolved) -> Chain {
+    let mut chain = ChainBuilder::regular(GUESTS_IN, Origin::Skeleton("guest inbound"));
+    answers(resolved, &mut chain);
     known(&mut chain);
     tcp_flags(resolved, Ends::Dropped, &mut chain);
     invalid(resolved, &mut chain);

@@ -13,14 +13,7 @@ use crate::model::rule::Action;
 use crate::resolve::{Resolved, Rule};
 use crate::ruleset::field::Side;
 use crate::ruleset::{DataType, Field, Hook, Origin, Statement, Value, build};
-
-/// TCP ports that keep a node manageable: web and API, VNC console, SPICE proxy, SSH, live migration.
-pub const MANAGEMENT_IN: [(u16, u16); 5] =
-    [(22, 22), (3128, 3128), (5900, 5999), (8006, 8006), (60000, 60050)];
-/// The same towards other nodes; migration goes out under the policy.
-const MANAGEMENT_OUT: [(u16, u16); 4] = [(22, 22), (3128, 3128), (5900, 5999), (8006, 8006)];
-/// corosync: knet link n uses 5405 + n, 5404 is the old transport's second port.
-const COROSYNC: PortRange = PortRange { first: 5404, last: 5412 };
+use crate::tables::cluster_ports::{COROSYNC, MANAGEMENT_IN, MANAGEMENT_OUT};
 
 /// Writes the zones that are wanted: `enable: 0` leaves the forward zone alone.
 pub(super) fn zones(resolved: &Resolved, table: &mut Unit) {
@@ -196,8 +189,8 @@ fn management_out(resolved: &Resolved, base: &mut ChainBuilder, table: &mut Unit
     }
 }
 
-fn port_set(name: &str, ports: &[(u16, u16)], table: &mut Unit) -> Statement {
-    let value = |(first, last): &(u16, u16)| Value::Number { first: (*first).into(), last: (*last).into() };
+fn port_set(name: &str, ports: &[PortRange], table: &mut Unit) -> Statement {
+    let value = |range: &PortRange| Value::Number { first: range.first.into(), last: range.last.into() };
     let values = ports.iter().map(value).collect();
     let origin = Origin::Skeleton("management");
     let set = table.column(name.to_owned(), DataType::InetService, values, origin);

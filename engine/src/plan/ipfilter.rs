@@ -16,6 +16,9 @@ const UNSPECIFIED: &str = "ipfilter-unspecified";
 /// A permitted sender announces addresses.
 const ANNOUNCED: &str = "ipfilter-announced";
 
+/// Option of neighbour discovery: a nonce, in eight bytes.
+const ND_OPTION_NONCE: u128 = 14;
+
 /// Calls the filter for NICs that have one, and writes its chains.
 pub(super) fn check(filters_arp: bool, chain: &mut ChainBuilder, unit: &mut Unit) {
     let origin = Origin::Option { name: "ipfilter", at: None };
@@ -64,9 +67,11 @@ fn announcements(origin: Origin, unit: &mut Unit) {
     unit.chains.push(announced.finish());
 
     let mut unspecified = ChainBuilder::regular(UNSPECIFIED, origin);
-    // Duplicate address detection (RFC 4862) carries no option: the solicitation alone has 24 bytes.
-    let detection = vec![build::is(Field::Icmpv6Type, 135), build::is(Field::Ip6Length, 24), target];
-    unspecified.rule(origin, detection);
+    // Duplicate address detection: the solicitation alone has 24 bytes (RFC 4862); Linux adds a nonce (RFC 7527).
+    let solicits = |bytes| vec![build::is(Field::Icmpv6Type, 135), build::is(Field::Ip6Length, bytes)];
+    let nonce = build::is(Field::NdOption, ND_OPTION_NONCE);
+    unspecified.rule(origin, [solicits(24), vec![target.clone()]].concat());
+    unspecified.rule(origin, [solicits(32), vec![nonce, target]].concat());
     for (first, last) in [(133, 133), (131, 132), (143, 143)] {
         let asks = build::within(Field::Icmpv6Type, first, last);
         unspecified.rule(origin, vec![asks, build::return_()]);

@@ -20,7 +20,6 @@ mod vnet;
 
 use crate::resolve::Resolved;
 use crate::ruleset::Ruleset;
-pub use host::MANAGEMENT_IN;
 pub use sysctl::Sysctl;
 
 /// Name of the table for host and datacenter.

@@ -209,7 +209,18 @@ pub(super) fn outgoing(resolved: &Resolved) -> Chain {
     chain.finish()
 }
 
-/// Frames enter without our mark bits, whatever they passed before, but for the pairs that join our own bridges.
+/// Frames that cross to another bridge by a VLAN sub-interface of it come out of that bridge's own device: they pass
+/// its `output` hook without being the host's, and a reset among them is no answer of ours.
+pub(super) fn crossing(resolved: &Resolved) -> Chain {
+    let origin = Origin::Skeleton("mark bits");
+    let mut chain = ChainBuilder::base("mark-crossing", Hook::Forward, 300, origin);
+    let stacked = build::in_set(&[Field::Oifname], &Shared::StackedPorts.name());
+    chain.rule(origin, vec![stacked, Statement::MarkSet(resolved.settings.mark_routed)]);
+    chain.finish()
+}
+
+/// Frames enter without our mark bits, whatever they passed before, but for what joins our own bridges: pairs, and
+/// VLAN sub-interfaces of a bridge where they have entered before.
 pub(super) fn entering(resolved: &Resolved) -> Chain {
     let origin = Origin::Skeleton("mark bits");
     let bits = resolved.settings.mark_routed | resolved.settings.mark_answer;
@@ -217,6 +228,8 @@ pub(super) fn entering(resolved: &Resolved) -> Chain {
     for own_pair in ["fwln*", "fwpr*", "ln_*", "pr_*"] {
         chain.rule(origin, vec![build::named(Field::Iifname, own_pair), build::accept()]);
     }
+    let stacked = build::in_set(&[Field::Iifname], &Shared::StackedPorts.name());
+    chain.rule(origin, vec![stacked, build::accept()]);
     chain.rule(origin, clear(bits));
     chain.finish()
 }

@@ -63,14 +63,14 @@ impl Zone {
         }
     }
 
-    /// Suffix of the chains of groups in this zone.
+    /// Suffix of the chains of groups in this zone. Names of groups hold no `/`: no suffix can be part of one.
     fn suffix(self) -> &'static str {
         match self {
             Zone::HostIn | Zone::GuestIn => "in",
             Zone::HostOut | Zone::GuestOut => "out",
             Zone::HostForward | Zone::VnetForward => "forward",
             Zone::GuestReject => "reject",
-            Zone::VnetReject => "forward-reject",
+            Zone::VnetReject => "forward/reject",
         }
     }
 

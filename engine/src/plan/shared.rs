@@ -43,6 +43,7 @@ shared! {
     BridgeMap "bridge-map" Bridge VerdictMap, false, [Ifname], "VNets by bridge.";
     BridgeRejectMap "bridge-reject-map" Bridge VerdictMap, false, [Ifname], "VNets that may reject, by bridge.";
     GuestBridges "guest-bridges" Bridge SET, false, [Ifname], "Bridges with guests.";
+    StackedPorts "stacked-ports" Bridge SET, false, [Ifname], "Ports that are VLAN sub-interfaces of another bridge.";
     ForeignPorts "foreign-ports" Bridge SET, false, [Ifname], "Ports there that only look like a guest's.";
     Vmids "vmids" Bridge MarkMap, false, [Ifname], "VMID of a filtered port, for the connection mark.";
     Macs "macs" Bridge SET, false, [Ifname, EtherAddr], "Filtered ports with their MAC.";

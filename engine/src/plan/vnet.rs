@@ -16,7 +16,7 @@ pub(super) fn bridged(resolved: &Resolved, vnet: &Vnet, answers: bool) -> Unit {
     let chain = chain(resolved, vnet, Zone::VnetForward, "", &mut unit);
     unit.chains.push(chain);
     if answers && reject::vnet_needs_pass(resolved, vnet) {
-        dispatch(vnet, Shared::BridgeRejectMap, "-reject", &mut unit);
+        dispatch(vnet, Shared::BridgeRejectMap, "/reject", &mut unit);
         let chain = chain_of_pass(resolved, vnet, &mut unit);
         unit.chains.push(chain);
     }
@@ -42,6 +42,7 @@ fn chain(resolved: &Resolved, vnet: &Vnet, zone: Zone, suffix: &str, unit: &mut 
     let name = format!("bridge-{}{suffix}", vnet.bridge);
     let mut chain = ChainBuilder::regular(name, Origin::Skeleton("vnet zones"));
     if zone.family() == TableFamily::Bridge {
+        filters::answers(resolved, &mut chain);
         let arp = build::is(Field::Protocol, rules::ETHERTYPE_ARP);
         chain.rule(Origin::Skeleton("arp"), vec![arp, build::accept()]);
     }
@@ -56,7 +57,7 @@ fn chain(resolved: &Resolved, vnet: &Vnet, zone: Zone, suffix: &str, unit: &mut 
 /// Frames to the bridge itself, and those to many, are decided elsewhere and never answered here.
 fn chain_of_pass(resolved: &Resolved, vnet: &Vnet, unit: &mut Unit) -> Chain {
     let origin = Origin::Skeleton("reject pass");
-    let name = format!("bridge-{}-reject", vnet.bridge);
+    let name = format!("bridge-{}/reject", vnet.bridge);
     let mut chain = ChainBuilder::regular(name, origin);
     let group = build::masked(Field::EtherDaddr, reject::GROUP_BIT, reject::GROUP_BIT);
     chain.rule(origin, vec![group, build::accept()]);

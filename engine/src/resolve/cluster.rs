@@ -31,7 +31,8 @@ pub(super) fn local_network(config: &Config, facts: &HostFacts) -> Ipset {
 }
 
 fn ipset(intervals: Vec<IpInterval>, span: Option<crate::span::Span>) -> Ipset {
-    Ipset { name: "dc/local_network".to_owned(), intervals, span }
+    // Not below `dc/`: an IPSet of the datacenter may have the same name and other content.
+    Ipset { name: "local_network".to_owned(), intervals, span }
 }
 
 /// Pairs of addresses between which corosync talks: same link, same family, this node and each other node.
@@ -43,28 +44,36 @@ pub(super) fn corosync(
     let written = config.corosync.as_ref()?;
     let is_own = |node: &&CorosyncNode| node.name == facts.node;
     let mut corosync = Corosync { multicast: written.transport == "udp", ..Corosync::default() };
-    let Some(own) = written.nodes.iter().find(is_own) else { return Some(corosync) };
+    let Some(own) = written.nodes.iter().find(is_own) else {
+        corosync.unresolved = !written.nodes.is_empty();
+        if corosync.unresolved {
+            let message = format!("corosync.conf has no node {}", facts.node);
+            diagnostics.push(unresolved(message));
+        }
+        return Some(corosync);
+    };
     let mut pairs = BTreeSet::new();
     for peer in written.nodes.iter().filter(|node| !is_own(node)) {
         for (link, peer_address) in &peer.links {
             let Some(own_address) = own.links.get(link) else { continue };
             let here = addresses(own_address, facts);
             let there = addresses(peer_address, facts);
-            let matching = there.iter().flat_map(|peer| here.iter().map(move |own| (*peer, *own)));
-            let before = pairs.len();
-            pairs.extend(matching.filter(|(peer, own)| Family::of(*peer) == Family::of(*own)));
-            if pairs.len() == before {
+            let all = there.iter().flat_map(|peer| here.iter().map(move |own| (*peer, *own)));
+            let mut matching = all.filter(|(peer, own)| Family::of(*peer) == Family::of(*own)).peekable();
+            if matching.peek().is_none() {
                 corosync.unresolved = true;
-                diagnostics.push(unresolved(peer_address, &peer.name, *link));
+                let message =
+                    format!("address `{peer_address}` of node {}, link {link}, is not known", peer.name);
+                diagnostics.push(unresolved(message));
             }
+            pairs.extend(matching);
         }
     }
     corosync.pairs = pairs.into_iter().collect();
     Some(corosync)
 }
 
-fn unresolved(address: &str, node: &str, link: u8) -> Diagnostic {
-    let message = format!("address `{address}` of node {node}, link {link}, is not known");
+fn unresolved(message: String) -> Diagnostic {
     let consequence = "corosync is open to the whole management set";
     Diagnostic::new(Code::CorosyncAddress, Place::Host, message, consequence)
         .help("write an IP address in corosync.conf, or add the name to /etc/hosts")

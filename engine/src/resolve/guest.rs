@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::lookup::{GuestScope, Links, Scope, entries, guest_sets};
 use super::{Guest, Nic, PortVlans, RunningPort, Vnet, rule};
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::inputs::{HostFacts, LinkKind};
+use crate::inputs::{HostFacts, Link, LinkKind};
 use crate::model::address::{Cidr, IpInterval, Mac, longest_prefix};
 use crate::model::names::{IfName, ObjectName};
 use crate::model::{Config, guest as written};
@@ -113,29 +113,60 @@ pub(super) fn vnets(scope: &Scope<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec
 pub(super) fn bridges(config: &Config, facts: &HostFacts) -> Vec<IfName> {
     let nics = || config.guests.values().flat_map(|guest| guest.nics.values());
     let named = nics().filter_map(|nic| nic.bridge.as_deref());
+    // A bridge that is not VLAN-aware has a bridge of its own for each VLAN of a guest.
+    let vlan_aware = |name: &str| {
+        facts.links.iter().any(|link| link.name == name && link.kind == LinkKind::Bridge { vlan_aware: true })
+    };
+    let tagged: BTreeSet<(&str, u16)> =
+        nics().filter_map(|nic| Some((nic.bridge.as_deref()?, nic.tag?))).collect();
+    let auxiliary = tagged.into_iter().filter(|(bridge, _)| !vlan_aware(bridge));
+    let auxiliary = auxiliary.map(|(bridge, tag)| format!("{bridge}v{tag}"));
     let ports: BTreeSet<&str> = nics().map(|nic| nic.ifname.as_str()).collect();
     let actual = facts.links.iter().filter(|link| ports.contains(link.name.as_str()));
     let actual = actual.filter_map(|link| link.master.as_deref()).filter(|name| !name.starts_with("fwbr"));
     let vnets = config.vnets.keys().chain(&config.sdn.vnets).map(IfName::as_str);
-    let all: BTreeSet<IfName> =
-        named.chain(actual).chain(vnets).filter_map(|name| name.parse().ok()).collect();
+    let all = named.chain(actual).chain(vnets).map(str::parse).chain(auxiliary.map(|name| name.parse()));
+    all.flatten().collect::<BTreeSet<IfName>>().into_iter().collect()
+}
+
+/// Host interfaces through which packets reach bridges: those with guests, and any other, for pairs and VLAN
+/// sub-interfaces join bridges in ways that no configuration tells.
+pub(super) fn towards(bridges: &[IfName], facts: &HostFacts) -> Vec<IfName> {
+    let is_bridge =
+        |link: &&Link| matches!(link.kind, LinkKind::Bridge { .. }) && !link.name.starts_with("fwbr");
+    let others = facts.links.iter().filter(is_bridge).filter_map(|link| link.name.parse().ok());
+    let vlans = on_bridges(facts).into_iter().filter_map(|link| link.name.parse().ok());
+    let all: BTreeSet<IfName> = bridges.iter().cloned().chain(others).chain(vlans).collect();
     all.into_iter().collect()
 }
 
-/// Host interfaces through which packets reach those bridges.
-pub(super) fn towards(bridges: &[IfName], facts: &HostFacts) -> Vec<IfName> {
-    let on_bridge = |parent: &Option<String>| {
-        parent.as_deref().is_some_and(|parent| bridges.iter().any(|bridge| bridge.as_str() == parent))
-    };
-    let vlans = facts.links.iter().filter(|link| on_bridge(&link.parent));
-    let all: BTreeSet<IfName> =
-        bridges.iter().cloned().chain(vlans.filter_map(|link| link.name.parse().ok())).collect();
-    all.into_iter().collect()
+/// Bridge ports that are VLAN sub-interfaces of another bridge: what is forwarded there comes out of that bridge's
+/// own device, as if the host had sent it.
+pub(super) fn stacked_ports(facts: &HostFacts) -> Vec<IfName> {
+    let ports = on_bridges(facts).into_iter().filter(|link| link.master.is_some());
+    ports.filter_map(|link| link.name.parse().ok()).collect()
+}
+
+/// VLAN sub-interfaces of bridges, at any depth.
+fn on_bridges(facts: &HostFacts) -> Vec<&Link> {
+    let mut above: BTreeMap<&str, Vec<&Link>> = BTreeMap::new();
+    for link in facts.links.iter().filter(|link| link.kind == LinkKind::Vlan) {
+        above.entry(link.parent.as_deref().unwrap_or_default()).or_default().push(link);
+    }
+    let bridges = facts.links.iter().filter(|link| matches!(link.kind, LinkKind::Bridge { .. }));
+    let mut open: Vec<&str> = bridges.map(|link| link.name.as_str()).collect();
+    let mut found = Vec::new();
+    while let Some(parent) = open.pop() {
+        let children = above.remove(parent).unwrap_or_default();
+        open.extend(children.iter().map(|link| link.name.as_str()));
+        found.extend(children);
+    }
+    found
 }
 
 /// Ports of those bridges whose name begins like a guest's (`tap5`, `veth1x`) but does not have its exact form.
 pub(super) fn foreign_ports(bridges: &[IfName], facts: &HostFacts) -> Vec<IfName> {
-    let ours = |link: &&crate::inputs::Link| {
+    let ours = |link: &&Link| {
         let master = link.master.as_deref().unwrap_or_default();
         master.starts_with("fwbr") || bridges.iter().any(|bridge| bridge.as_str() == master)
     };

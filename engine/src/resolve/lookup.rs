@@ -186,6 +186,13 @@ pub(super) fn entries(
                 }
             },
         };
+        // As a literal it was refused when it was read.
+        if cidr.prefix() == 0 {
+            let message = format!("`{cidr}` is every address");
+            let place = Place::Span(entry.span);
+            diagnostics.push(Diagnostic::new(Code::EntryZeroPrefix, place, message, "set entry is skipped"));
+            continue;
+        }
         // Literals were compared when they were read; an alias can repeat one of them.
         if seen.insert(cidr) {
             networks.push((cidr, entry.nomatch));

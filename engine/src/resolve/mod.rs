@@ -55,8 +55,10 @@ pub struct Resolved {
     pub vnets: Vec<Vnet>,
     /// Bridges that guests or VNets name: where unknown guest ports are ours to judge.
     pub guest_bridges: Vec<IfName>,
-    /// Interfaces of the host that lead to those bridges: the bridges and VLAN sub-interfaces on them.
+    /// Interfaces of the host that lead to bridges: the bridges and VLAN sub-interfaces on them.
     pub towards_guests: Vec<IfName>,
+    /// Bridge ports that are VLAN sub-interfaces of another bridge.
+    pub stacked_ports: Vec<IfName>,
     /// Ports on those bridges that look like a guest's by prefix but are not.
     pub foreign_ports: Vec<IfName>,
     /// Bridges with their MAC, if bridged frames run the inet hooks and that could not be switched off.
@@ -337,6 +339,7 @@ pub fn resolve(config: &Config, facts: &HostFacts, settings: Settings) -> (Resol
         blacklist: sets.blacklist(),
         corosync: cluster::corosync(config, facts, &mut diagnostics),
         towards_guests: guest::towards(&bridges, facts),
+        stacked_ports: guest::stacked_ports(facts),
         foreign_ports: guest::foreign_ports(&bridges, facts),
         bridge_nf_stuck: cluster::stuck_bridges(facts),
         guest_bridges: bridges,

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 
 use super::{Group, Resolved, Rule, RuleKind};
 use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::model::port::{PortList, PortProtocol, PortRange};
 use crate::model::rule::{Action, Direction, Transport};
 use crate::span::Span;
+use crate::tables::cluster_ports::{COROSYNC, MANAGEMENT_IN, MANAGEMENT_OUT};
 
 /// Reports each skipped DROP or REJECT behind which something accepts.
 pub(super) fn report(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
@@ -15,16 +17,37 @@ pub(super) fn report(resolved: &Resolved, diagnostics: &mut Vec<Diagnostic>) {
         return;
     }
     let mut said = BTreeSet::new();
-    for (sequence, accepted_at_end) in sequences(resolved) {
-        for (position, item) in sequence.iter().enumerate() {
-            let Item::Lost(span, transports) = item else { continue };
-            let later = sequence[position + 1..].iter().find_map(|item| accepts(item, transports));
-            let opened_by = later.or(accepted_at_end.map(By::BuiltIn));
-            if let (Some(by), true) = (opened_by, said.insert(*span)) {
-                diagnostics.push(diagnostic(*span, &by));
+    for sequence in sequences(resolved) {
+        let mut opened = opened(&sequence);
+        opened.reverse();
+        for (span, by) in opened {
+            if said.insert(span) {
+                diagnostics.push(diagnostic(span, by));
             }
         }
     }
+}
+
+/// From the end: what is accepted behind a rule, each transport once, so that thousands of alike rules cost nothing.
+fn opened(sequence: &[Item<'_>]) -> Vec<(Span, &'static str)> {
+    let (mut by_rules, mut built_in) = (BTreeSet::new(), Vec::new());
+    let mut opened = Vec::new();
+    for item in sequence.iter().rev() {
+        match item {
+            Item::Accept(accepted) => by_rules.extend(accepted.iter().copied()),
+            Item::BuiltIn(what, accepted) => built_in.push((*what, accepted)),
+            Item::Lost(span, lost) => {
+                let meets =
+                    |accepted: &Transport| lost.is_empty() || lost.iter().any(|l| overlaps(l, accepted));
+                let rule =
+                    by_rules.iter().any(|accepted| meets(accepted)).then_some("an ACCEPT that covers it");
+                let first_built_in = || built_in.iter().rev().find(|(_, accepted)| meets(accepted));
+                let by = rule.or_else(|| first_built_in().map(|(what, _)| *what));
+                opened.extend(by.map(|by| (*span, by)));
+            }
+        }
+    }
+    opened
 }
 
 fn loses_something(resolved: &Resolved) -> bool {
@@ -35,17 +58,8 @@ fn loses_something(resolved: &Resolved) -> bool {
     all.chain(guests).chain(vnets).any(|rule| matches!(rule.kind, RuleKind::Lost { .. }))
 }
 
-/// What accepts behind a lost rule.
-enum By {
-    Rule,
-    BuiltIn(&'static str),
-}
-
-fn diagnostic(span: Span, by: &By) -> Diagnostic {
-    let message = match by {
-        By::Rule => "a skipped DROP or REJECT stands before an ACCEPT that covers it".to_owned(),
-        By::BuiltIn(what) => format!("a skipped DROP or REJECT stands before {what}"),
-    };
+fn diagnostic(span: Span, by: &str) -> Diagnostic {
+    let message = format!("a skipped DROP or REJECT stands before {by}");
     Diagnostic::new(Code::Opens, Place::Span(span), message, "traffic that it denied may pass")
         .help("repair the rule; `strict: 1` in the node's proxmox-firewall.cfg keeps the last good version")
 }
@@ -53,12 +67,8 @@ fn diagnostic(span: Span, by: &By) -> Diagnostic {
 enum Item<'a> {
     Lost(Span, &'a [Transport]),
     Accept(Vec<&'a Transport>),
-}
-
-fn accepts(item: &Item<'_>, lost: &[Transport]) -> Option<By> {
-    let Item::Accept(accepted) = item else { return None };
-    let meets = lost.is_empty() || lost.iter().any(|l| accepted.iter().any(|a| overlaps(l, a)));
-    meets.then_some(By::Rule)
+    /// What the firewall itself accepts behind the rules.
+    BuiltIn(&'static str, Transport),
 }
 
 /// Whether some packet fits both; ports are compared, addresses are not.
@@ -77,49 +87,71 @@ fn overlaps(a: &Transport, b: &Transport) -> bool {
     }
 }
 
-fn ports_meet(a: &crate::model::port::PortList, b: &crate::model::port::PortList) -> bool {
-    let meets =
-        |x: &crate::model::port::PortRange| b.ranges().iter().any(|y| x.first <= y.last && y.first <= x.last);
+fn ports_meet(a: &PortList, b: &PortList) -> bool {
+    let meets = |x: &PortRange| b.ranges().iter().any(|y| x.first <= y.last && y.first <= x.last);
     a.is_any() || b.is_any() || a.ranges().iter().any(meets)
 }
 
-/// Every order in which rules are met: zone, direction; and what accepts at its end.
-fn sequences(resolved: &Resolved) -> Vec<(Vec<Item<'_>>, Option<&'static str>)> {
-    let mut all = Vec::new();
-    let policy = |action: Action| (action == Action::Accept).then_some("policy ACCEPT");
+/// Every order in which rules are met: zone, direction; with what is accepted at its end.
+fn sequences(resolved: &Resolved) -> Vec<Vec<Item<'_>>> {
     let datacenter = &resolved.datacenter;
-    let management = Some("the management ports that are always open");
-    let ends = [
-        (Direction::In, policy(datacenter.policy_in.value).or(management)),
-        (Direction::Out, policy(datacenter.policy_out.value)),
-        (Direction::Forward, policy(datacenter.policy_forward.value)),
-    ];
-    for (direction, end) in ends {
-        let rules = resolved.host_rules.iter().chain(&resolved.datacenter_rules);
-        all.push((flatten(rules, &resolved.groups, direction), end));
+    let mut all = Vec::new();
+    if resolved.host.enable.value {
+        for (direction, ports, policy) in [
+            (Direction::In, &MANAGEMENT_IN[..], datacenter.policy_in.value),
+            (Direction::Out, &MANAGEMENT_OUT[..], datacenter.policy_out.value),
+        ] {
+            let mut zone = host_zone(resolved, direction);
+            zone.push(built_in("the management ports that are always open", PortProtocol::Tcp, ports));
+            if resolved.corosync.is_some() {
+                zone.push(built_in("the ports of corosync", PortProtocol::Udp, &[COROSYNC]));
+            }
+            zone.extend(at_end(policy));
+            all.push(zone);
+        }
     }
-    for guest in resolved.guests.iter().filter(|guest| guest.options.enable.value) {
-        let ends = [
-            (Direction::In, policy(guest.options.policy_in.value)),
-            (Direction::Out, policy(guest.options.policy_out.value)),
-        ];
-        for (direction, end) in ends {
-            all.push((flatten(guest.rules.iter(), &resolved.groups, direction), end));
+    let mut forward = host_zone(resolved, Direction::Forward);
+    forward.extend(at_end(datacenter.policy_forward.value));
+    all.push(forward);
+    for guest in resolved.guests.iter().filter(|guest| guest.filtered().next().is_some()) {
+        let options = &guest.options;
+        let policies = [(Direction::In, options.policy_in), (Direction::Out, options.policy_out)];
+        for (direction, policy) in policies {
+            let mut zone = flatten(guest.rules.iter(), &resolved.groups, direction);
+            zone.extend(at_end(policy.value));
+            all.push(zone);
         }
     }
     for vnet in &resolved.vnets {
-        let end = policy(vnet.options.policy_forward.value);
-        all.push((flatten(vnet.rules.iter(), &resolved.groups, Direction::Forward), end));
+        let mut zone = flatten(vnet.rules.iter(), &resolved.groups, Direction::Forward);
+        zone.extend(at_end(vnet.options.policy_forward.value));
+        all.push(zone);
     }
     all
 }
 
+fn host_zone(resolved: &Resolved, direction: Direction) -> Vec<Item<'_>> {
+    let rules = resolved.host_rules.iter().chain(&resolved.datacenter_rules);
+    flatten(rules, &resolved.groups, direction)
+}
+
+fn built_in(what: &'static str, protocol: PortProtocol, ports: &[PortRange]) -> Item<'static> {
+    let dport = PortList::new(ports.to_vec());
+    Item::BuiltIn(what, Transport::Ports { protocol, sport: PortList::default(), dport })
+}
+
+fn at_end(policy: Action) -> Option<Item<'static>> {
+    (policy == Action::Accept).then_some(Item::BuiltIn("policy ACCEPT", Transport::Any))
+}
+
+/// A group stands here twice at most: then each of its rules stands behind each other.
 fn flatten<'a>(
     rules: impl Iterator<Item = &'a Rule>,
     groups: &'a [Group],
     direction: Direction,
 ) -> Vec<Item<'a>> {
     let mut items = Vec::new();
+    let mut calls = vec![0_u8; groups.len()];
     for rule in rules {
         match &rule.kind {
             RuleKind::Match(m) if m.direction == direction && m.action == Action::Accept => {
@@ -128,10 +160,11 @@ fn flatten<'a>(
             RuleKind::Lost { direction: lost, transports } if lost.is_none_or(|d| d == direction) => {
                 items.push(Item::Lost(rule.span, transports));
             }
-            RuleKind::Group { group, .. } => {
+            RuleKind::Group { group, .. } if calls[*group] < 2 => {
+                calls[*group] += 1;
                 items.extend(flatten(groups[*group].rules.iter(), &[], direction));
             }
-            RuleKind::Match(_) | RuleKind::Lost { .. } => {}
+            RuleKind::Match(_) | RuleKind::Lost { .. } | RuleKind::Group { .. } => {}
         }
     }
     items

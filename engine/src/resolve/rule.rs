@@ -81,7 +81,9 @@ fn resolve_kind(
     match &written.kind {
         rule::RuleKind::Skipped(_) => Err(Unapplied::Skipped),
         rule::RuleKind::Group(group) => {
-            let Some(index) = scope.groups.iter().position(|g| g.name == group.name.value) else {
+            // Groups come from a map by name: they are sorted.
+            let index = scope.groups.binary_search_by(|known| known.name.cmp(&group.name.value));
+            let Ok(index) = index else {
                 let message = format!("no security group `{}`", group.name.value);
                 let consequence = "rule does nothing";
                 let place = Place::Span(group.name.span);

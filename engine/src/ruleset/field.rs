@@ -84,6 +84,7 @@ fields! {
     Icmpv6Type "icmpv6 type" Icmpv6Type "ICMPv6 type; implies ICMPv6.";
     Icmpv6Code "icmpv6 code" Integer8 "ICMPv6 code.";
     NdTarget "@th,64,128" Integer128 "Target of a neighbour solicitation or advertisement (RFC 4861, 4.3), raw: nft 1.0.6 has no keyword.";
+    NdOption "@th,192,8" Integer8 "Type of the first option of a neighbour solicitation or advertisement, raw as its target.";
     FibSaddrType "fib saddr type" FibAddrType "Type of the source address in the host's routing tables; inet only.";
     FibDaddrType "fib daddr type" FibAddrType "Type of the destination address in the host's routing tables; inet only.";
 }

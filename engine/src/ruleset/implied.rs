@@ -82,6 +82,7 @@ fn needs(field: Field) -> Need {
         | Field::VlanId
         | Field::TcpFlags
         | Field::NdTarget
+        | Field::NdOption
         | Field::FibSaddrType
         | Field::FibDaddrType
         | Field::Port(..) => Need::Nothing,

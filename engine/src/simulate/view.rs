@@ -80,6 +80,7 @@ impl<'a> View<'a> {
             Field::Icmpv6Type => self.icmp(self.ipv6().is_some()).map(|icmp| number(icmp.kind)),
             Field::Icmpv6Code => self.icmp(self.ipv6().is_some()).map(|icmp| number(icmp.code)),
             Field::NdTarget => self.icmp(true)?.nd_target.map(|target| Datum::Number(target.to_bits())),
+            Field::NdOption => self.nd_option().map(number),
             Field::FibSaddrType => self.fib_type(self.ip()?.source()?).map(number),
             Field::FibDaddrType => self.fib_type(self.ip()?.dest()?).map(number),
             Field::Port(protocol, side) => self.port(protocol, side).map(number),
@@ -186,6 +187,19 @@ impl<'a> View<'a> {
             Fragment::Later => whole.saturating_sub(1448) + 8,
         };
         ip.length.unwrap_or(u16::try_from(length).unwrap_or(u16::MAX))
+    }
+
+    /// A packet tells of a source link-layer address (1) whether it has one; if it is longer than that makes it, a nonce
+    /// (14) is taken to be there, which Linux adds.
+    fn nd_option(&self) -> Option<u8> {
+        let icmp = self.icmp(true)?;
+        icmp.nd_target?;
+        if icmp.source_lladdr_len > 0 {
+            return Some(1);
+        }
+        let ip = self.ipv6()?;
+        let bare = 8 * ip.extensions.len() + 24;
+        (usize::from(self.payload_length(ip)) > bare).then_some(14)
     }
 
     fn fib_type(&self, address: IpAddr) -> Option<u8> {

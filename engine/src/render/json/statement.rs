@@ -125,6 +125,7 @@ fn push_field(out: &mut String, field: Field) {
     let (first, rest) = text.split_once(' ').unwrap_or(("meta", text));
     let parts: &[&str] = match (field, first) {
         (Field::NdTarget, _) => &["{\"payload\":{\"base\":\"th\",\"offset\":64,\"len\":128}}"],
+        (Field::NdOption, _) => &["{\"payload\":{\"base\":\"th\",\"offset\":192,\"len\":8}}"],
         (Field::FibSaddrType, _) => &["{\"fib\":{\"result\":\"type\",\"flags\":[\"saddr\"]}}"],
         (Field::FibDaddrType, _) => &["{\"fib\":{\"result\":\"type\",\"flags\":[\"daddr\"]}}"],
         (_, "meta" | "ct") => &["{\"", first, "\":{\"key\":\"", rest, "\"}}"],

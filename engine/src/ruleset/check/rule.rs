@@ -109,7 +109,7 @@ fn key_problem(
         Some(format!("{name} is of another kind than the statement needs"))
     } else if !fits(set) {
         Some(format!("the key of {name} has other types"))
-    } else if key.contains(&Field::NdTarget) {
+    } else if key.iter().any(|field| matches!(field, Field::NdTarget | Field::NdOption)) {
         Some("a raw payload is compared, never looked up".to_owned())
     } else {
         None
@@ -226,6 +226,7 @@ pub(crate) fn implied_by(field: Field) -> Implied {
         | Field::EtherType
         | Field::VlanId
         | Field::NdTarget
+        | Field::NdOption
         | Field::FibSaddrType
         | Field::FibDaddrType => (None, None),
     }

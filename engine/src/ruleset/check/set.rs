@@ -117,20 +117,34 @@ fn bounds(value: &Value) -> (u128, u128) {
     }
 }
 
-/// Elements that share a key with an earlier one: a sweep along the first part, all parts compared where it overlaps.
+/// A key as a box: first and last value of each part.
+type KeyBox<'e> = (Vec<(u128, u128)>, &'e Element);
+
+/// Elements that share a key with an earlier one. Leading parts that are single values everywhere, such as names, sort
+/// the elements into groups; in each, a sweep along the next part, all parts compared where that overlaps.
 fn overlapping(elements: &[Element]) -> Vec<&Element> {
-    let mut boxes: Vec<(Vec<(u128, u128)>, &Element)> =
+    let mut boxes: Vec<KeyBox<'_>> =
         elements.iter().map(|element| (element.key.iter().map(bounds).collect(), element)).collect();
     boxes.sort_by(|a, b| a.0.cmp(&b.0));
+    let n_parts = boxes.first().map_or(0, |(parts, _)| parts.len());
+    let is_single = |part: &usize| boxes.iter().all(|(parts, _)| parts[*part].0 == parts[*part].1);
+    let n_single = (0..n_parts).take_while(is_single).count();
+    let groups = boxes.chunk_by(|a, b| a.0[..n_single] == b.0[..n_single]);
+    groups.flat_map(|group| overlapping_in_group(group, n_single)).collect()
+}
+
+fn overlapping_in_group<'e>(group: &[KeyBox<'e>], n_single: usize) -> Vec<&'e Element> {
     let mut open: Vec<&[(u128, u128)]> = Vec::new();
     let mut found = Vec::new();
-    for (parts, element) in &boxes {
-        open.retain(|other| other[0].1 >= parts[0].0);
-        let meets = |other: &&[(u128, u128)]| other.iter().zip(parts).all(|(a, b)| a.0 <= b.1 && b.0 <= a.1);
+    for (parts, element) in group {
+        let rest = &parts[n_single..];
+        open.retain(|other| other.first().zip(rest.first()).is_none_or(|(other, this)| other.1 >= this.0));
+        let meets = |other: &&[(u128, u128)]| other.iter().zip(rest).all(|(a, b)| a.0 <= b.1 && b.0 <= a.1);
         if open.iter().any(meets) {
             found.push(*element);
+        } else {
+            open.push(rest);
         }
-        open.push(parts);
     }
     found
 }
