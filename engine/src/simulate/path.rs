@@ -79,6 +79,8 @@ pub struct Pass {
     pub arrives: bool,
     /// Between the host's IP stack and the first wire, where large datagrams are in pieces.
     pub in_pieces: bool,
+    /// How often the packet has been forwarded by its address: the hop limit is counted down before the hook forward.
+    pub hops: u8,
 }
 
 /// Ethernet addresses.
@@ -197,10 +199,12 @@ impl Map<'_> {
         let mut passes = self.up_to_stack(from, &entry, frame);
         let (iif, oif) = (self.interface(&entry, from), self.interface(&exit, to));
         passes.push(received(Hook::Prerouting, &iif, None, frame, passes.is_empty()));
+        let n_before = passes.len();
         passes.push(received(Hook::Forward, &iif, Some(&oif), frame, false));
         passes.push(inet(Hook::Postrouting, Some(&iif), Some(&oif)));
         let frame = Frame { source: self.world.host_mac(&exit), dest: to.peer_mac() };
         passes.extend(self.below_stack(&exit, to, frame));
+        passes[n_before..].iter_mut().for_each(|pass| pass.hops = 1);
         Ok(passes)
     }
 
@@ -285,6 +289,7 @@ impl Map<'_> {
             vlans: tags.to_vec(),
             arrives: hook == Hook::Prerouting,
             in_pieces: crossing.entry.is_none(),
+            hops: 0,
         }
     }
 
@@ -369,6 +374,7 @@ fn inet(hook: Hook, iif: Option<&Name>, oif: Option<&Name>) -> Pass {
         vlans: Vec::new(),
         arrives: false,
         in_pieces: false,
+        hops: 0,
     }
 }
 

@@ -71,7 +71,7 @@ impl<'a> View<'a> {
             Field::IpFragOff => self.ipv4().map(|_| number(self.ipv4_frag_off())),
             Field::Ip6Saddr => self.ipv6().map(|ip| Datum::Number(ip.source.to_bits())),
             Field::Ip6Daddr => self.ipv6().map(|ip| Datum::Number(ip.dest.to_bits())),
-            Field::Ip6Hoplimit => self.ipv6().map(|ip| number(ip.hop_limit)),
+            Field::Ip6Hoplimit => self.ipv6().map(|ip| number(ip.hop_limit.saturating_sub(self.pass.hops))),
             Field::Ip6Length => self.ipv6().map(|ip| number(self.payload_length(ip))),
             Field::FragOff => self.ipv6_frag_off().map(number),
             Field::TcpFlags => self.tcp_flags().map(|flags| number(flags.0)),

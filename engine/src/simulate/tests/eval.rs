@@ -284,3 +284,12 @@ fn datagrams_in_pieces_need_all_of_them() {
     assert_eq!(verdict(&lenient, routed), Verdict::Accept);
     assert_eq!(verdict(&lenient, sent), Verdict::Accept);
 }
+
+#[test]
+fn routing_counts_the_hop_limit_down() {
+    let fresh = vec![vec![is(Field::Ip6Hoplimit, 255), ACCEPT], vec![DROP]];
+    let routed = "vm110 vm100 icmpv6 2001:db8:b::110 > 2001:db8:a::100 type=135 target=2001:db8:a::100";
+    let at = |hook| bridge(vec![base("h", hook, 0, fresh.clone())]);
+    assert_eq!(verdict(&at(Hook::Prerouting), routed), Verdict::Accept);
+    assert_eq!(verdict(&at(Hook::Postrouting), routed), Verdict::Drop);
+}

@@ -1,0 +1,316 @@
+//! The network of a case, for real: the node's bridges, ports and IP stack in a namespace of its own. The tests hold the
+//! far ends of all ports, where nobody else answers.
+//!
+//! Whatever would answer or refuse besides the firewall is switched off: reverse path checks, ARP, rate limits of ICMP,
+//! learning of addresses. What reaches the node's own input hook behind the firewall is logged and dropped there.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use engine::inputs::{HostFacts, Link, LinkKind};
+use engine::model::guest::{Guest, GuestKind};
+use engine::model::names::Vmid;
+use engine::ruleset::{Ruleset, SetKind};
+use engine::transaction;
+use nix::sys::socket::AddressFamily;
+
+use super::netlink::{Conntrack, Log};
+use super::socket::{FarEnd, FrameSocket, StackSocket};
+use crate::Failure;
+use crate::namespace::{Namespace, run};
+use crate::nft::{Language, Loader};
+
+/// Group of the probe behind the firewall.
+const PROBE_GROUP: u16 = 7;
+/// Group that the firewall logs to.
+const LOG_GROUP: u16 = 0;
+/// `conntrack` must be known to the namespace before its settings can be made.
+const PROBE: &str = r#"
+table inet wire-probe {
+    chain prerouting { type filter hook prerouting priority 1000; ct state invalid accept; }
+    chain input {
+        type filter hook input priority 1000
+        iifname "lo" accept
+        log group 7 drop
+    }
+}
+"#;
+
+/// What lives where nothing is configured; the simulator has it so as well.
+const STRANGER: &str = "02:00:00:00:00:50";
+
+/// The running network.
+pub struct Lab {
+    node: Namespace,
+    /// Far ends of the ports, by the port's name.
+    pub(super) ports: BTreeMap<String, FarEnd>,
+    /// The node's own bridge devices.
+    pub(super) bridges: BTreeMap<String, FrameSocket>,
+    pub(super) loopback: FrameSocket,
+    pub(super) probe: Log,
+    pub(super) log: Log,
+    /// The connection tracking of the node.
+    pub conntrack: Conntrack,
+    /// Port, bridge and hardware address by zone name.
+    pub(super) zones: BTreeMap<String, Zone>,
+    /// The port where an address is at home.
+    pub(super) homes: BTreeMap<IpAddr, String>,
+    nft: Loader,
+}
+
+/// A place that packets come from or go to.
+#[derive(Debug, Clone)]
+pub(super) struct Zone {
+    pub(super) port: String,
+    /// The bridge whose device is the host's interface for it.
+    pub(super) bridge: String,
+    pub(super) mac: String,
+}
+
+impl Lab {
+    /// Builds the network of `facts` with the NICs of `guests`; the calling thread is in the node's namespace then.
+    pub fn new(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> Result<Lab, Failure> {
+        let node = Namespace::new()?;
+        run("ip", &["link", "set", "lo", "up"], "")?;
+        let mut nft = Loader::library()?;
+        nft.load(PROBE, Language::Text)?;
+        settings(facts.bridge_nf_stuck)?;
+        let mut ports = BTreeMap::new();
+        for link in ends(facts) {
+            ports.insert(link.name.clone(), FarEnd::new(&link.name)?);
+        }
+        run("ip", &["-batch", "-"], &links(facts))?;
+        run("bridge", &["-batch", "-"], &vlans(facts, guests))?;
+        let zones = zones(facts, guests);
+        run("bridge", &["-batch", "-"], &forwarding(facts, &zones))?;
+        let mut bridges = BTreeMap::new();
+        for link in facts.links.iter().filter(|link| matches!(link.kind, LinkKind::Bridge { .. })) {
+            bridges.insert(link.name.clone(), FrameSocket::on(&link.name)?);
+        }
+        let (loopback, probe) = (FrameSocket::on("lo")?, Log::group(PROBE_GROUP)?);
+        let (log, conntrack) = (Log::group(LOG_GROUP)?, Conntrack::new()?);
+        Ok(Lab { node, ports, bridges, loopback, probe, log, conntrack, zones, homes: BTreeMap::new(), nft })
+    }
+
+    /// Makes the node know where addresses are: on the network that a zone is in, with its hardware address.
+    pub fn neighbours(&mut self, addresses: &[(IpAddr, String)]) -> Result<(), Failure> {
+        let mut batch = String::new();
+        for (address, zone) in addresses {
+            let Some(zone) = self.zones.get(zone) else { continue };
+            self.homes.insert(*address, zone.port.clone());
+            let prefix = if address.is_ipv4() { 32 } else { 128 };
+            let _ = writeln!(batch, "route replace {address}/{prefix} dev {}", zone.bridge);
+            let _ = writeln!(
+                batch,
+                "neigh replace {address} lladdr {} dev {} nud permanent",
+                zone.mac, zone.bridge
+            );
+        }
+        run("ip", &["-batch", "-"], &batch)?;
+        Ok(())
+    }
+
+    /// Replaces the firewall; every connection is forgotten.
+    pub fn load(&mut self, ruleset: &Ruleset) -> Result<(), Failure> {
+        let ours = transaction::flush(&[
+            (engine::ruleset::TableFamily::Inet, engine::plan::HOST_TABLE),
+            (engine::ruleset::TableFamily::Bridge, engine::plan::GUEST_TABLE),
+        ]);
+        let script = format!("{}{}", ours.text, transaction::full(ruleset).text);
+        self.nft.load(&script, Language::Text)?;
+        self.conntrack.flush()
+    }
+
+    /// Empties the sets that packets fill, and with them the rates of senders.
+    pub(super) fn forget_rates(&mut self, ruleset: &Ruleset) -> Result<(), Failure> {
+        let mut script = String::new();
+        for table in &ruleset.tables {
+            for set in table.sets.iter().filter(|set| matches!(set.kind, SetKind::Dynamic { .. })) {
+                let _ = writeln!(script, "flush set {} {} {}", table.family.as_str(), table.name, set.name);
+            }
+        }
+        self.nft.load(&script, Language::Text)
+    }
+
+    /// A socket for packets of the node itself towards a bridge.
+    pub(super) fn stack(&self, family: AddressFamily, bridge: &str) -> Result<StackSocket, Failure> {
+        StackSocket::on(family, bridge)
+    }
+}
+
+impl std::fmt::Debug for Lab {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lab in {}", self.node.path())
+    }
+}
+
+fn set(path: &str, value: &str) -> Result<(), Failure> {
+    let path = format!("/proc/sys/net/{path}");
+    std::fs::write(&path, value).map_err(|error| format!("{path} = {value}: {error}").into())
+}
+
+fn settings(bridge_nf: bool) -> Result<(), Failure> {
+    for conf in ["all", "default"] {
+        for (name, value) in
+            [("rp_filter", "0"), ("accept_local", "1"), ("arp_ignore", "8"), ("send_redirects", "0")]
+        {
+            set(&format!("ipv4/conf/{conf}/{name}"), value)?;
+        }
+        for (name, value) in [("forwarding", "1"), ("accept_ra", "0"), ("router_solicitations", "0")] {
+            set(&format!("ipv6/conf/{conf}/{name}"), value)?;
+        }
+    }
+    set("ipv4/ip_forward", "1")?;
+    set("ipv4/icmp_ratemask", "0")?;
+    set("ipv6/icmp/ratelimit", "0")?;
+    // Tracking checks UDP-Lite with the protocol number of UDP where the sender's checksum has not been trusted before.
+    set("netfilter/nf_conntrack_checksum", "0")?;
+    set("netfilter/nf_conntrack_tcp_be_liberal", "1")?;
+    for name in ["iptables", "ip6tables"] {
+        let name = format!("bridge/bridge-nf-call-{name}");
+        if std::path::Path::new("/proc/sys/net").join(&name).exists() {
+            set(&name, if bridge_nf { "1" } else { "0" })?;
+        }
+    }
+    Ok(())
+}
+
+/// Ports whose other end is not in the node.
+fn ends(facts: &HostFacts) -> impl Iterator<Item = &Link> {
+    let others = facts.links.iter().filter(|link| link.kind == LinkKind::Other && link.name != "lo");
+    others.filter(|link| inner_peer(&link.name).is_none())
+}
+
+/// The other end of a pair that joins two bridges of the node.
+fn inner_peer(name: &str) -> Option<String> {
+    let swap = |from: &str, to: &str, infix: (char, char)| {
+        let (vmid, index) = name.strip_prefix(from)?.split_once(infix.0)?;
+        Some(format!("{to}{vmid}{}{index}", infix.1))
+    };
+    swap("fwln", "fwpr", ('i', 'p')).or_else(|| swap("fwpr", "fwln", ('p', 'i')))
+}
+
+/// Commands of `ip` that make the links, bridges first.
+fn links(facts: &HostFacts) -> String {
+    let mut batch = String::new();
+    for link in &facts.links {
+        if let LinkKind::Bridge { vlan_aware } = link.kind {
+            let _ = writeln!(
+                batch,
+                "link add {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0{}",
+                link.name,
+                if vlan_aware { " vlan_filtering 1" } else { "" }
+            );
+        }
+    }
+    for (inner, outer) in facts.links.iter().filter_map(|link| Some((&link.name, inner_peer(&link.name)?))) {
+        if inner.starts_with("fwln") {
+            let _ = writeln!(batch, "link add {inner} type veth peer name {outer}");
+        }
+    }
+    for link in facts.links.iter().filter(|link| link.kind != LinkKind::Vlan) {
+        let name = &link.name;
+        let _ = writeln!(batch, "link set {name} addrgenmode none");
+        for altname in &link.altnames {
+            let _ = writeln!(batch, "link property add dev {name} altname {altname}");
+        }
+        if let Some(mac) = link.mac {
+            let _ = writeln!(batch, "link set {name} address {mac}");
+        }
+        if let Some(master) = &link.master {
+            let _ = writeln!(batch, "link set {name} master {master}");
+            let _ = writeln!(batch, "link set {name} type bridge_slave learning off");
+        }
+        for address in &link.addresses {
+            let nodad = if address.address().is_ipv6() { "nodad" } else { "brd +" };
+            let _ = writeln!(batch, "addr add {}/{} {nodad} dev {name}", address.address(), address.prefix());
+        }
+        let _ = writeln!(batch, "link set {name} up");
+    }
+    batch
+}
+
+fn is_vlan_aware(facts: &HostFacts, bridge: &str) -> bool {
+    facts.link(bridge).is_some_and(|link| link.kind == LinkKind::Bridge { vlan_aware: true })
+}
+
+/// Commands of `bridge` that make ports members of VLANs as the node does.
+fn vlans(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> String {
+    let nics = || guests.values().flat_map(|guest| guest.nics.values());
+    let mut batch = String::new();
+    for link in &facts.links {
+        if !link.master.as_ref().is_some_and(|master| is_vlan_aware(facts, master)) {
+            continue;
+        }
+        let name = &link.name;
+        match nics().find(|nic| nic.ifname.as_str() == name).and_then(|nic| nic.tag) {
+            Some(tag) => {
+                let _ = writeln!(batch, "vlan del dev {name} vid 1");
+                let _ = writeln!(batch, "vlan add dev {name} vid {tag} pvid untagged");
+            }
+            None => {
+                let _ = writeln!(batch, "vlan add dev {name} vid 2-4094");
+            }
+        }
+    }
+    batch
+}
+
+/// Commands of `bridge` that say where guests are. A VLAN-aware bridge floods instead.
+fn forwarding(facts: &HostFacts, zones: &BTreeMap<String, Zone>) -> String {
+    let mut batch = String::new();
+    for zone in zones.values() {
+        let master = facts.link(&zone.port).and_then(|link| link.master.as_ref());
+        let is_plain = |bridge: &String| !is_vlan_aware(facts, bridge) && !bridge.starts_with("fwbr");
+        if master.is_some_and(is_plain) {
+            let _ = writeln!(batch, "fdb replace {} dev {} master static", zone.mac, zone.port);
+        }
+    }
+    batch
+}
+
+fn zones(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> BTreeMap<String, Zone> {
+    let mut zones = BTreeMap::new();
+    let zone = |port: &str, mac: String| {
+        let master = facts.link(port)?.master.clone().unwrap_or_else(|| port.to_owned());
+        Some(Zone { port: port.to_owned(), bridge: host_side(facts, &master), mac })
+    };
+    for guest in guests.values() {
+        let kind = match guest.kind {
+            GuestKind::Qemu => "vm",
+            GuestKind::Lxc => "ct",
+        };
+        for (nth, nic) in guest.nics.values().enumerate() {
+            let mac = nic.mac.map_or_else(|| STRANGER.to_owned(), |mac| mac.to_string());
+            let Some(zone) = zone(nic.ifname.as_str(), mac) else { continue };
+            if nth == 0 {
+                zones.insert(format!("{kind}{}", guest.vmid), zone.clone());
+            }
+            zones.insert(format!("{kind}{}i{}", guest.vmid, nic.index), zone);
+        }
+    }
+    for (name, port) in [("outside", "eth0"), ("nfvm", "tap199i0")] {
+        let known = zones.values().find(|zone| zone.port == port).map(|zone| zone.mac.clone());
+        zones.extend(
+            zone(port, known.unwrap_or_else(|| STRANGER.to_owned())).map(|zone| (name.to_owned(), zone)),
+        );
+    }
+    for link in ends(facts) {
+        if let (Some(master), Some(zone)) = (&link.master, zone(&link.name, STRANGER.to_owned())) {
+            let known = zones.values().find(|known| known.port == link.name).cloned();
+            zones.insert(format!("{master}/{}", link.name), known.unwrap_or(zone));
+        }
+    }
+    zones
+}
+
+/// The bridge that the host's addresses are on: behind a firewall bridge, the main one.
+fn host_side(facts: &HostFacts, bridge: &str) -> String {
+    let inner = facts.links.iter().find(|link| {
+        link.master.as_deref() == Some(bridge) && bridge.starts_with("fwbr") && link.name.starts_with("fwln")
+    });
+    let outer =
+        inner.and_then(|link| inner_peer(&link.name)).and_then(|outer| facts.link(&outer)?.master.clone());
+    outer.unwrap_or_else(|| bridge.to_owned())
+}
