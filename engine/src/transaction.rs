@@ -16,21 +16,23 @@ pub struct Script {
 
 /// Replaces the tables of `ruleset`, whatever they held.
 pub fn full(ruleset: &Ruleset) -> Script {
-    let mut lines = render::Lines::default();
+    let mut lines = render::Lines::with_origins();
     for table in &ruleset.tables {
         remove(&mut lines, table.family, &table.name);
     }
     render::tables(&mut lines, ruleset);
-    Script { text: lines.text, origins: lines.origins }
+    let (text, origins) = lines.finish();
+    Script { text, origins }
 }
 
 /// Removes tables, present or not.
 pub fn flush(tables: &[(TableFamily, &str)]) -> Script {
-    let mut lines = render::Lines::default();
+    let mut lines = render::Lines::with_origins();
     for (family, name) in tables {
         remove(&mut lines, *family, name);
     }
-    Script { text: lines.text, origins: lines.origins }
+    let (text, origins) = lines.finish();
+    Script { text, origins }
 }
 
 /// `add` first: `delete` refuses a table that is not there, and `destroy` needs Linux 6.3.

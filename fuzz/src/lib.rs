@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use engine::diagnostic::{Diagnostic, Place};
-use engine::inputs::{FileContent, Files, Inputs};
+use engine::inputs::{FileContent, Inputs};
 use engine::lower::names::Names;
 use engine::simulate::{Packet, World};
 use engine::span::{FileId, Sources};
@@ -34,12 +34,14 @@ const PATHS: [&str; 13] = [
 /// The guests' configurations and the registries of names, without firewall files.
 static REFERENCE: LazyLock<Inputs> = LazyLock::new(network::inputs);
 
+/// The names of `/etc/services` and its likes, sorted once.
+static NAMES: LazyLock<Names<'static>> = LazyLock::new(|| Names::new(&REFERENCE.files));
+
 /// Reads one file; its remarks must lie in it.
 pub fn read<T>(text: &[u8], of: impl FnOnce(&[u8], FileId, &Names<'_>) -> (T, Vec<Diagnostic>)) {
     let mut sources = Sources::default();
     let file = sources.add("/etc/pve/file", Arc::from(text));
-    let files = Files::new();
-    let (_, diagnostics) = of(text, file, &Names::new(&files));
+    let (_, diagnostics) = of(text, file, &NAMES);
     can_be_shown(&sources, &diagnostics);
 }
 

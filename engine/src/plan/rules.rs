@@ -272,7 +272,8 @@ impl Writer<'_, '_> {
         let Context { zone, label, log_rate, .. } = self.context;
         let origin = Origin::Line(self.rule.span);
         if let (Some(level), true) = (rule.log, zone.logs(rule.action)) {
-            let mut statements = conditions.clone();
+            let mut statements = Vec::with_capacity(conditions.len() + 2);
+            statements.extend_from_slice(&conditions);
             statements.extend(log::statements(label, level, rule.action.as_str(), log_rate));
             self.chain.configured(self.rule.id, origin, statements);
         }

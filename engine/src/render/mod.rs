@@ -17,25 +17,34 @@ pub use json::json;
 
 /// The tables as nft(8) text: one rule, one element on each line.
 pub fn text(ruleset: &Ruleset) -> String {
-    let mut lines = Lines::default();
+    let mut lines = Lines { text: String::new(), origins: None };
     text::tables(&mut lines, ruleset);
     lines.text
 }
 
 /// Text, and for each of its lines the reason why it is there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lines {
-    /// The text.
-    pub(crate) text: String,
-    /// One for each line that has ended.
-    pub(crate) origins: Vec<Option<Origin>>,
+    text: String,
+    /// One for each line that has ended; `None`: nobody asks.
+    origins: Option<Vec<Option<Origin>>>,
 }
 
 impl Lines {
+    /// No text yet, its origins wanted.
+    pub(crate) fn with_origins() -> Lines {
+        Lines { text: String::new(), origins: Some(Vec::new()) }
+    }
+
+    /// The text, and one origin for each of its lines.
+    pub(crate) fn finish(self) -> (String, Vec<Option<Origin>>) {
+        (self.text, self.origins.unwrap_or_default())
+    }
+
     /// Ends the line.
     pub(crate) fn end(&mut self, origin: Option<Origin>) {
         self.text.push('\n');
-        self.origins.push(origin);
+        self.origins.iter_mut().for_each(|origins| origins.push(origin));
     }
 
     /// Writes a whole line.
