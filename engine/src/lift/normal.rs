@@ -71,7 +71,19 @@ fn rule(rule: &mut Rule) {
 fn implied(statement: &Statement) -> impl Iterator<Item = Implied> {
     // `reject with tcp reset` implies TCP, but listings show what says so.
     let answer = rejected(statement).map(|(network, _)| (network, None));
-    fields(statement).iter().map(|field| implied_by(*field)).chain(answer)
+    fields(statement).iter().map(|field| implied_by(*field)).chain(answer).chain(family_of_icmp(statement))
+}
+
+/// `meta l4proto icmp` belongs to one family: listings leave the family out.
+fn family_of_icmp(statement: &Statement) -> Option<Implied> {
+    let Statement::Compare(Compare { field: Field::L4proto, op: Op::Eq, value }) = statement else {
+        return None;
+    };
+    match value {
+        Value::Number { first: 1, last: 1 } => Some((Some("ip"), None)),
+        Value::Number { first: 58, last: 58 } => Some((Some("ip6"), None)),
+        Value::Number { .. } | Value::Name(_) => None,
+    }
 }
 
 /// `meta l4proto tcp` beside `tcp dport 22`: listings leave out what goes without saying.

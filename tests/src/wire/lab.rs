@@ -71,6 +71,10 @@ pub(super) struct Zone {
 impl Lab {
     /// Builds the network of `facts` with the NICs of `guests`; the calling thread is in the node's namespace then.
     pub fn new(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> Result<Lab, Failure> {
+        // TAP devices may be a module of the kernel; opening the first one does not load it.
+        if !std::path::Path::new("/dev/net/tun").exists() {
+            run("modprobe", &["tun"], "")?;
+        }
         let node = Namespace::new()?;
         run("ip", &["link", "set", "lo", "up"], "")?;
         let mut nft = Loader::library()?;

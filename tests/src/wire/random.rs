@@ -122,7 +122,7 @@ impl Way {
         self.routed || self.to.bridge.is_none()
     }
 
-    fn from_host(&self) -> bool {
+    fn is_from_host(&self) -> bool {
         self.from.bridge.is_none()
     }
 
@@ -146,18 +146,18 @@ impl Way {
     fn ipv4(&self, draw: &mut Draw) -> L3 {
         let stranger = || PLACES.iter().flat_map(|place| place.v4.iter().copied()).collect::<Vec<_>>();
         let source = match draw.below(100) {
-            0..12 if !self.from_host() => draw.pick(&stranger()),
-            12..16 if !self.from_host() && !self.meets_stack() => {
+            0..12 if !self.is_from_host() => draw.pick(&stranger()),
+            12..16 if !self.is_from_host() && !self.meets_stack() => {
                 draw.pick(&["0.0.0.0", "224.0.0.5", "255.255.255.255", "192.0.2.255", "127.0.0.1"])
             }
             _ => self.own(self.from, self.from.v4, draw),
         };
         let dest = match draw.below(100) {
             0..10 if !self.routed => self.group_v4(draw),
-            10..14 if !self.meets_stack() && !self.from_host() => draw.pick(&stranger()),
+            10..14 if !self.meets_stack() && !self.is_from_host() => draw.pick(&stranger()),
             _ => self.own(self.to, self.to.v4, draw),
         };
-        if draw.chance(2) && !self.routed && !self.from_host() {
+        if draw.chance(2) && !self.routed && !self.is_from_host() {
             return dhcp_v4();
         }
         let transport = self.transport(draw, false);
@@ -183,18 +183,18 @@ impl Way {
         };
         let stranger = || PLACES.iter().flat_map(|place| global(place.v6)).collect::<Vec<_>>();
         let source = match draw.below(100) {
-            0..12 if !self.from_host() => draw.pick(&stranger()),
-            12..17 if !self.from_host() && !self.meets_stack() => {
+            0..12 if !self.is_from_host() => draw.pick(&stranger()),
+            12..17 if !self.is_from_host() && !self.meets_stack() => {
                 draw.pick(&["::", "fe80::1", "ff02::1", "::1"])
             }
-            17..20 if !self.from_host() && !self.routed => draw.pick(&["::", "fe80::1"]),
+            17..20 if !self.is_from_host() && !self.routed => draw.pick(&["::", "fe80::1"]),
             _ if self.from.bridge.is_some() && self.meets_stack() => draw.pick(&global(self.from.v6)),
             _ => self.own(self.from, self.from.v6, draw),
         };
         let dest = match draw.below(100) {
             0..12 if !self.routed => self.group_v6(draw),
-            12..16 if !self.meets_stack() && !self.from_host() => draw.pick(&stranger()),
-            _ if self.routed || self.from_host() => draw.pick(&global(self.to.v6)),
+            12..16 if !self.meets_stack() && !self.is_from_host() => draw.pick(&stranger()),
+            _ if self.routed || self.is_from_host() => draw.pick(&global(self.to.v6)),
             _ => self.own(self.to, self.to.v6, draw),
         };
         let mut transport = self.transport(draw, true);
@@ -228,7 +228,7 @@ impl Way {
 
     /// Pieces of small datagrams stay pieces on bridges alone.
     fn size(&self, draw: &mut Draw) -> (Fragment, u16) {
-        let bridged = !self.meets_stack() && !self.from_host();
+        let bridged = !self.meets_stack() && !self.is_from_host();
         match draw.below(100) {
             0..2 if bridged => (Fragment::First, 64),
             2..4 => (Fragment::None, 3000),
@@ -278,7 +278,7 @@ impl Way {
 
     /// Addresses and tags of the frame.
     fn frame(&self, draw: &mut Draw, packet: &mut Packet) {
-        if self.from_host() {
+        if self.is_from_host() {
             let whole = packet.l3.fragment() == Fragment::None;
             if !matches!(packet.l3, L3::Ipv4(_) | L3::Ipv6(_)) || whole && draw.chance(10) {
                 packet.sender = Sender::PacketSocket;
