@@ -277,7 +277,8 @@ impl<'a> Judge<'a> {
         match (itself, answers.as_slice()) {
             _ if refused => Observed::Odd(format!("{:?}", flight.sent)),
             (true, []) if whole => Observed::Accept,
-            (false, []) if !later => Observed::Drop,
+            // Later pieces without the first are nothing that a receiver could use: the in zone lets them pass.
+            (false, []) => Observed::Drop,
             (false, [answered]) => Observed::Reject(*answered),
             _ => Observed::Odd(format!("{seen:?}")),
         }
