@@ -8,7 +8,7 @@ use engine::render;
 
 use super::Outcome;
 use super::node::{Node, micros};
-use super::output::{print, remark};
+use super::output::{print_plain, remark};
 use crate::host::facts::Wanted;
 use crate::report;
 
@@ -53,6 +53,6 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
         Format::Json => format!("{}\n", render::json(&compiled.plan.ruleset)),
     };
     tracing::debug!(stage = "render", n_bytes = text.len(), elapsed_us = micros(began));
-    print(&text)?;
+    print_plain(&text)?;
     Ok(Outcome::Clean)
 }
