@@ -1,11 +1,10 @@
 //! Diagnostics for people: one line each, the source line below it, a caret under what is meant, and what helps.
 
-use std::fmt::Write;
-
 use anstyle::{AnsiColor, Style};
 use engine::classic::{Effect, Note};
 use engine::diagnostic::{Diagnostic, Place, Severity};
 use engine::ruleset::Origin;
+use engine::simulate::trace::{self, Step, Trace};
 use engine::span::{Sources, Span};
 
 /// Words that stand out.
@@ -133,21 +132,35 @@ fn printable(line: &str) -> String {
     line.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Where something comes from, in words: `/etc/pve/firewall/100.fw:12`, `option policy_in (default)`, `built in (…)`.
+/// Where something comes from, in words: `/etc/pve/firewall/100.fw:12`, `option policy_in, default`, `built in: …`.
 pub fn origin(origin: Origin, sources: &Sources) -> String {
-    let mut text = String::new();
-    let place = |span: Span| {
-        let position = sources.position(span);
-        format!("{}:{}", position.path, position.line)
-    };
-    let written = match origin {
-        Origin::Line(span) => write!(text, "{}", place(span)),
-        Origin::Option { name, at: Some(span) } => write!(text, "{}: option {name}", place(span)),
-        Origin::Option { name, at: None } => write!(text, "option {name}, default"),
-        Origin::Skeleton(paragraph) => write!(text, "built in: {paragraph}"),
-    };
-    written.expect("a String takes everything");
-    text
+    origin.text(sources)
+}
+
+/// Why the deciding rule was met: its own origin, or, where that is one for all (ours, or an option's default in a
+/// shared chain), its caller's, and so on. A policy is its own reason.
+pub fn cause(trace: &Trace<'_>) -> Option<Origin> {
+    let deciding = trace.deciding.as_ref()?;
+    let (mut origin, mut chain) = (deciding.origin(), &deciding.chain.name);
+    let rules = trace.steps.iter().rev().filter_map(|step| match step {
+        Step::Rule(rule) => Some(rule),
+        Step::Hook { .. } | Step::Chain { .. } | Step::Policy | Step::Answer { .. } => None,
+    });
+    for rule in rules {
+        match origin {
+            Origin::Skeleton(_) => {}
+            Origin::Option { name, at: None } if !name.starts_with("policy") => {}
+            Origin::Line(_) | Origin::Option { .. } => break,
+        }
+        let is_caller = match &rule.outcome {
+            trace::Outcome::Jumped(called) | trace::Outcome::WentTo(called) => called.name == *chain,
+            _ => false,
+        };
+        if is_caller {
+            (origin, chain) = (rule.place.origin(), &rule.place.chain.name);
+        }
+    }
+    Some(origin)
 }
 
 #[cfg(test)]

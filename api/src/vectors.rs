@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::inputs::{FileContent, Files, HostAddress, HostFacts, Inputs, Link, LinkKind};
+use engine::inputs::{FileContent, Files, HostAddress, HostFacts, Inputs, Link, LinkKind, RejectMode};
 use engine::model::address::Mac;
 use engine::model::guest::GuestKind;
 use engine::ruleset::{RejectWith, Ruleset, Statement};
@@ -116,6 +116,7 @@ fn facts(topology: &TopologyView, config: &ConfigView) -> Result<HostFacts, Inva
         let Some(name) = &zone.iface else { continue };
         links.push(Link { name: name.clone(), master: zone.bridge.clone(), up: true, ..Link::default() });
     }
+    (1..).zip(&mut links).for_each(|(index, link)| link.index = index);
     let is_bridge_nf = |(name, value): (&String, &u32)| name.contains("bridge-nf-call") && *value != 0;
     Ok(HostFacts {
         node: topology.node.clone(),
@@ -124,6 +125,7 @@ fn facts(topology: &TopologyView, config: &ConfigView) -> Result<HostFacts, Inva
         now_s: 1_700_000_000,
         bridge_nf_stuck: config.sysctl.iter().any(is_bridge_nf),
         connected,
+        divert_assumed: true,
     })
 }
 
@@ -155,10 +157,14 @@ fn guest_port(zone: &ZoneView) -> Option<GuestPort> {
     Some(GuestPort { kind, vmid: zone.vmid?.to_string().parse().ok()?, index })
 }
 
-/// `None` if a verdict is as expected; else what was expected. `divert` is a mode that is not there: what it would
-/// answer is dropped.
-pub fn contradiction(expect: &ExpectView, reject_mode: Option<&str>, found: &Verdict) -> Option<String> {
-    let target = if reject_mode == Some("divert") { "drop" } else { expect.target.as_str() };
+/// The mode that a vector's target needs; `None`: any that answers bridged frames.
+pub fn reject_mode(needed: Option<&str>) -> Option<RejectMode> {
+    RejectMode::ALL.into_iter().find(|mode| Some(mode.as_str()) == needed)
+}
+
+/// `None` if a verdict is as expected; else what was expected.
+pub fn contradiction(expect: &ExpectView, found: &Verdict) -> Option<String> {
+    let target = expect.target.as_str();
     let matches = match found {
         Verdict::Accept => target == "accept",
         Verdict::Drop => target == "drop",

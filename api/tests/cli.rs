@@ -116,7 +116,7 @@ fn simulate_names_the_line_that_decided() {
             "cluster.fw:45: IN HTTPS(ACCEPT)",
         ),
         ("vm100 outside tcp 192.0.2.100:51000 > 198.51.100.7:25", "reject", "100.fw:13: OUT REJECT"),
-        ("vm101 outside tcp 192.0.2.66:51000 > 192.0.2.200:53", "drop", "101.conf:4: net0"),
+        ("vm101 outside tcp 192.0.2.66:51000 > 192.0.2.200:53", "drop", "101.fw:6: ipfilter: 1"),
         (
             "vm102 outside tcp 10.20.0.102:51000 > 203.0.113.9:25",
             "drop",
@@ -162,9 +162,10 @@ fn mistakes_of_usage_and_of_the_world_are_2() {
 #[test]
 fn completions_and_manual_know_every_command() {
     for text in [printed(&run(&["completions", "bash"]), 0), printed(&run(&["man"]), 0).to_lowercase()] {
-        for command in
-            ["compile", "check", "simulate", "test", "load", "list", "flush", "skeleton", "localnet"]
-        {
+        for command in [
+            "compile", "check", "simulate", "test", "load", "list", "flush", "restore", "skeleton",
+            "localnet",
+        ] {
             assert!(text.contains(command), "{command}");
         }
     }

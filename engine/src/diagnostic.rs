@@ -176,6 +176,7 @@ codes! {
     CorosyncAddress "N003" Warning "address of a corosync peer cannot be resolved";
     MacDuplicate "H001" Warning "two NICs on one bridge have the same MAC address";
     KernelFeature "H002" Error "the kernel lacks what a table needs";
-    Opens "opens" Error "a skipped DROP or REJECT opens what a later ACCEPT covers";
+    FirewallBridgeMissing "H003" Warning "a NIC has no firewall bridge, which reject mode fwbr needs";
+    Opens "opens" Error "a skipped rule or set entry opens what a later ACCEPT covers";
     StrictHolds "strict" Error "strict: the scope keeps its last error-free version";
 }

@@ -53,6 +53,8 @@ pub struct HostFacts {
     pub bridge_nf_stuck: bool,
     /// The networks of the kernel's routing tables that are directly connected, defaults left out.
     pub connected: Vec<Cidr>,
+    /// The devices of [`crate::divert`] are taken to be there: for a host that is not the running one.
+    pub divert_assumed: bool,
 }
 
 impl HostFacts {
@@ -67,6 +69,8 @@ impl HostFacts {
 pub struct Link {
     /// Kernel name, at most 15 bytes.
     pub name: String,
+    /// Its number; 0: not known. An interface that takes the place of another has another.
+    pub index: u32,
     /// Alternative names (`ip link property`).
     pub altnames: Vec<String>,
     /// What it is.
@@ -79,6 +83,12 @@ pub struct Link {
     pub parent: Option<String>,
     /// Administratively up.
     pub up: bool,
+    /// NO-CARRIER of ip-link(8): nobody is at its other end.
+    pub no_carrier: bool,
+    /// Bridge port that exchanges no frames with other isolated ones.
+    pub isolated: bool,
+    /// Hardware addresses that the bridge has learned at this port, though they are those of guests' devices elsewhere.
+    pub learned: Vec<Mac>,
     /// Its addresses.
     pub addresses: Vec<HostAddress>,
 }
@@ -146,11 +156,21 @@ pub struct Settings {
     pub mark_routed: u32,
     /// Mark bit of reject answers on their way to their sender.
     pub mark_answer: u32,
+    /// Mark bit of rejected packets on their way to the bridge that answers them, in mode `divert`.
+    pub mark_divert: u32,
+    /// What the kernel can: a stronger mode falls back to the next weaker one. `None`: anything.
+    pub reject_can: Option<RejectCan>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { reject_mode: None, mark_routed: 0x4000_0000, mark_answer: 0x2000_0000 }
+        Settings {
+            reject_mode: None,
+            mark_routed: 0x4000_0000,
+            mark_answer: 0x2000_0000,
+            mark_divert: 0x1000_0000,
+            reject_can: None,
+        }
     }
 }
 
@@ -162,14 +182,50 @@ pub enum RejectMode {
     /// Bridged frames are answered in the bridge `prerouting` hook; others are dropped.
     #[default]
     Prerouting,
+    /// As `prerouting`, and what the host sends or routes is answered by a bridge of its own.
+    Divert,
+    /// As `prerouting`, and guests' devices have a firewall bridge each, which sees all frames as bridged ones.
+    Fwbr,
+}
+
+/// Of what reject modes need, what a kernel has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RejectCan {
+    /// Bridges answer.
+    pub answer: bool,
+    /// Frames that leave a port can be sent out of another one.
+    pub divert: bool,
 }
 
 impl RejectMode {
+    /// All of them, the weakest first.
+    pub const ALL: [RejectMode; 4] =
+        [RejectMode::Drop, RejectMode::Prerouting, RejectMode::Divert, RejectMode::Fwbr];
+
+    /// Bridged frames are answered in the bridge `prerouting` hook.
+    pub fn answers_bridged(self) -> bool {
+        match self {
+            RejectMode::Drop => false,
+            RejectMode::Prerouting | RejectMode::Divert | RejectMode::Fwbr => true,
+        }
+    }
+
+    /// This mode, or the strongest weaker one that such a kernel can.
+    pub fn on(self, can: RejectCan) -> RejectMode {
+        match self {
+            _ if !can.answer => RejectMode::Drop,
+            RejectMode::Divert if !can.divert => RejectMode::Prerouting,
+            RejectMode::Drop | RejectMode::Prerouting | RejectMode::Divert | RejectMode::Fwbr => self,
+        }
+    }
+
     /// The word of the command line and the settings file.
     pub fn as_str(self) -> &'static str {
         match self {
             RejectMode::Drop => "drop",
             RejectMode::Prerouting => "prerouting",
+            RejectMode::Divert => "divert",
+            RejectMode::Fwbr => "fwbr",
         }
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! Modules in reading order: what comes in (`inputs`, `span`), what was written (`parse`), what it means (`lower`,
 //! `model`, `tables`), its names looked up (`resolve`), what the kernel shall hold (`plan`, `ruleset`), and what
-//! leaves (`render`, `transaction`, `lift`) or explains it (`simulate`). `diagnostic` is what every stage may say;
-//! `classic` tells what the classic firewall would do otherwise.
+//! leaves (`render`, `diff`, `transaction`, `lift`) or explains it (`simulate`, `effect`). `diagnostic` is what every stage
+//! may say; `classic` tells what the classic firewall would do otherwise.
 #![forbid(unsafe_code)]
 
 pub mod classic;
 mod compile;
 pub mod diagnostic;
+pub mod diff;
+pub mod divert;
+pub mod effect;
 pub mod inputs;
 pub mod lift;
+mod links;
 pub mod lower;
 pub mod model;
 mod parse;
@@ -23,4 +27,4 @@ pub mod span;
 pub mod tables;
 pub mod transaction;
 
-pub use compile::{Compiled, Milestone, compile, compile_watched};
+pub use compile::{Compiled, Memo, Milestone, compile, compile_watched, compile_with};

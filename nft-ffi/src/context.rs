@@ -129,6 +129,17 @@ impl Nft {
         Objects::from_json(self.list_json(command, listing)?)
     }
 
+    /// Gives back what libnftables and malloc keep of a large run: the context is another one afterwards.
+    ///
+    /// # Errors
+    /// As [`Nft::new`]; then the context is as it was.
+    pub fn renew(&mut self) -> Result<(), NewError> {
+        *self = Nft::new()?;
+        // SAFETY: no argument is a pointer, and malloc locks for itself.
+        unsafe { nix::libc::malloc_trim(0) };
+        Ok(())
+    }
+
     /// Which libnftables is loaded. It has no call for this: a JSON listing begins with it, so this one lists tables.
     ///
     /// # Errors

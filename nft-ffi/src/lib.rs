@@ -29,7 +29,7 @@
 //!
 //! libnftables keeps what the last commit fetched until the next run, and the buffer of the largest listing until
 //! the context is dropped; a commit of 50,000 rules takes 150 MB, and reading them back as JSON 450 MB, which malloc
-//! rarely gives back. A daemon does either in a short-lived child process.
+//! rarely gives back by itself: [`Nft::renew`] does.
 //!
 //! # Threads and network namespaces
 //!
@@ -50,6 +50,7 @@
 
 mod context;
 mod error;
+pub mod netlink;
 mod object;
 mod sys;
 

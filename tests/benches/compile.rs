@@ -1,11 +1,14 @@
 //! What each stage costs at 10, 100 and 1,000 guests of 20 rules, and at 1,000 guests with two sets of 50 entries
-//! each. Nothing is asserted here; `scripts/bench` measures the program as a whole.
+//! each; and what a compilation costs that knows the one before, at 1,000 and 5,000 guests. Nothing is asserted here;
+//! `scripts/bench` measures the program as a whole.
 
 use std::hint::black_box;
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
-use engine::inputs::Inputs;
+use engine::Memo;
+use engine::diff::diff;
+use engine::inputs::{FileContent, Inputs};
 use engine::plan::plan;
 use engine::resolve::resolve;
 use engine::simulate::{Packet, Simulator, World};
@@ -49,7 +52,11 @@ fn one_by_one(group: &mut BenchmarkGroup<'_, WallTime>, inputs: &Inputs) {
     group.bench_function("plan", |bencher| {
         bencher.iter_with_large_drop(|| plan(black_box(&resolved)));
     });
-    let plan = plan(&resolved);
+    let (again, plan) = (plan(&resolved), plan(&resolved));
+    // Nothing is shared and nothing differs, so all of it is compared.
+    group.bench_function("diff", |bencher| {
+        bencher.iter(|| diff(black_box(&plan.ruleset), &again.ruleset));
+    });
     group.bench_function("render", |bencher| {
         bencher.iter_with_large_drop(|| render::text(black_box(&plan.ruleset)));
     });
@@ -78,8 +85,56 @@ fn packets(group: &mut BenchmarkGroup<'_, WallTime>, inputs: &Inputs) {
     });
 }
 
+/// Each iteration undoes the change of the one before, or makes it again.
+fn changes(criterion: &mut Criterion) {
+    const CLUSTER: &str = "/etc/pve/firewall/cluster.fw";
+    for guests in [1000, 5000] {
+        let mut group = criterion.benchmark_group(format!("changed-{guests}"));
+        group.sample_size(20);
+        let base = tree(&Size::guests(guests)).inputs();
+        let rule = "[RULES]\nIN DROP -p tcp -dport 4711\n";
+        let entry = "[IPSET bench]\n192.0.2.1\n";
+        let base = changed(&base, CLUSTER, |text| format!("{text}\n{entry}"));
+        let base = changed(&base, "/etc/pve/firewall/150.fw", |text| {
+            text.replacen("[RULES]", "[RULES]\nIN ACCEPT -source +bench", 1)
+        });
+        for (name, other) in [
+            ("nothing", base.clone()),
+            ("guest", changed(&base, "/etc/pve/firewall/150.fw", |text| text.replacen("[RULES]", rule, 1))),
+            (
+                "ipset",
+                changed(&base, CLUSTER, |text| text.replacen(entry, &format!("{entry}192.0.2.7\n"), 1)),
+            ),
+            ("datacenter-rule", changed(&base, CLUSTER, |text| text.replacen("[RULES]", rule, 1))),
+        ] {
+            let mut memo = Memo::default();
+            let mut compiled = engine::compile_with(&base, &mut memo);
+            let mut turns = [&other, &base].into_iter().cycle();
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| {
+                    let inputs = turns.next().expect("it turns for ever");
+                    compiled = engine::compile_with(black_box(inputs), &mut memo);
+                });
+            });
+            black_box(&compiled);
+        }
+        group.finish();
+    }
+}
+
+/// The inputs with one file changed; all others are the same allocation.
+fn changed(inputs: &Inputs, path: &str, change: impl Fn(&str) -> String) -> Inputs {
+    let mut inputs = inputs.clone();
+    let content = inputs.files.get_mut(path).expect("the tree has it");
+    let FileContent::Bytes(bytes) = &content else { panic!("{path} is unreadable") };
+    let text = change(std::str::from_utf8(bytes).expect("a text"));
+    *content = FileContent::text(&text);
+    inputs
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     stages(&mut criterion);
+    changes(&mut criterion);
     criterion.final_summary();
 }

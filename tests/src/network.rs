@@ -1,6 +1,7 @@
 //! The reference network that all cases use: `tests/network`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine::inputs::{FileContent, HostFacts, Inputs};
 use engine::model::guest::Guest;
@@ -43,7 +44,7 @@ pub fn inputs() -> Inputs {
 }
 
 /// The network around the rules, with the zone names of the cases.
-pub fn world(facts: &HostFacts, guests: &std::collections::BTreeMap<Vmid, Guest>) -> World {
+pub fn world(facts: &HostFacts, guests: &std::collections::BTreeMap<Vmid, Arc<Guest>>) -> World {
     let mut world = World::from_facts(facts, guests);
     world.add_zone("outside", "eth0");
     world.add_zone("nfvm", "tap199i0");

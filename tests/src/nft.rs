@@ -1,12 +1,28 @@
 //! Rulesets in a kernel: loaded by libnftables or by an `nft` program, and what is then held.
 
+use std::sync::Arc;
+
 use engine::lift;
+use engine::plan::DIVERT_READY;
 use engine::ruleset::{Ruleset, TableFamily};
 use nft_ffi::{Listing, Nft};
 use serde_json::Value;
 
 use crate::Failure;
 use crate::namespace::run;
+
+/// A ruleset without what names interfaces by number, for a namespace that has none of them: chains at ports, and which of
+/// them are ready. Kitchen sinks have both, and `wire::reject` has them for real.
+pub fn without_ports(ruleset: &Ruleset) -> Ruleset {
+    let mut ruleset = ruleset.clone();
+    ruleset.tables.retain(|table| table.family != TableFamily::Netdev);
+    for set in ruleset.tables.iter_mut().flat_map(|table| &mut table.sets) {
+        if &*set.name == DIVERT_READY {
+            Arc::make_mut(set).elements.clear();
+        }
+    }
+    ruleset
+}
 
 /// In which language a script is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,71 +3,41 @@
 use std::collections::BTreeMap;
 
 use engine::simulate::Simulator;
-use firewall_tests::case::{CaseFiles, brief, compile_case, read_folder};
+use firewall_tests::case::{brief, compile_case, read_folder};
+use firewall_tests::conformance::{self, Case};
+use firewall_tests::wire::cases::differences;
+use firewall_tests::wire::wiring::Wiring;
 use firewall_tests::{network, packet};
-use serde::Deserialize;
-
-/// One conformance case.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    id: String,
-    #[expect(dead_code, reason = "said to the reader of the case")]
-    why: String,
-    #[serde(default)]
-    files: BTreeMap<String, String>,
-    #[serde(default)]
-    hex: BTreeMap<String, String>,
-    #[serde(default)]
-    defaults: Vec<String>,
-    #[serde(default)]
-    comments: BTreeMap<String, String>,
-    #[serde(default)]
-    helpers: Option<Vec<String>>,
-    #[serde(default)]
-    log_ratelimit: Option<String>,
-    diagnostics: Vec<String>,
-    packets: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Cases {
-    case: Vec<Case>,
-}
-
-fn bytes_of(hex: &str) -> Vec<u8> {
-    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let pair = |pair: &[u8]| {
-        u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16).expect("hexadecimal")
-    };
-    digits.chunks(2).map(pair).collect()
-}
 
 #[test]
 fn conformance() {
+    check_cases(&conformance::all());
+}
+
+#[test]
+fn zones() {
+    check_cases(&conformance::zones());
+}
+
+#[test]
+fn conversations() {
+    check_cases(&conformance::conversations());
+}
+
+fn check_cases(cases: &[Case]) {
     let mut failed = Vec::new();
     let mut passed = 0;
-    for file in std::fs::read_dir(network::tests_folder().join("conformance")).expect("a folder") {
-        let path = file.expect("an entry").path();
-        let text = std::fs::read_to_string(&path).expect("a text file");
-        let cases: Cases = toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        for case in cases.case {
-            match check_case(&case) {
-                Ok(()) => passed += 1,
-                Err(story) => failed.push(format!("{}: {story}", case.id)),
-            }
+    for case in cases {
+        match check_case(case) {
+            Ok(()) => passed += 1,
+            Err(story) => failed.push(format!("{}: {story}", case.id)),
         }
     }
     report(passed, &failed);
 }
 
 fn check_case(case: &Case) -> Result<(), String> {
-    let mut files: CaseFiles =
-        case.files.iter().map(|(name, text)| (name.clone(), text.clone().into_bytes())).collect();
-    files.extend(case.hex.iter().map(|(name, hex)| (name.clone(), bytes_of(hex))));
-    for name in &case.defaults {
-        files.entry(name.clone()).or_insert_with(|| b"[OPTIONS]\nenable: 1\n".to_vec());
-    }
+    let files = case.files();
     let (inputs, compiled) = compile_case(&files);
     let said: Vec<String> = compiled.diagnostics.iter().map(|d| brief(&compiled.sources, d)).collect();
     if said != case.diagnostics {
@@ -133,6 +103,15 @@ fn check_packets(
     let wrong: Vec<String> =
         lines.iter().filter_map(|line| packet::check(&simulator, &compiled.sources, line).err()).collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+#[test]
+fn how_guests_are_plugged_changes_no_verdict() -> Result<(), firewall_tests::Failure> {
+    for wiring in [Wiring::VlanAware, Wiring::FirewallBridges, Wiring::Tagged] {
+        let wrong = differences(wiring)?;
+        assert!(wrong.is_empty(), "{wiring:?}:\n{}", wrong.join("\n"));
+    }
+    Ok(())
 }
 
 #[test]

@@ -4,8 +4,9 @@
 use firewall_tests::Failure;
 use firewall_tests::wire::contest::{Length, play};
 use firewall_tests::wire::judge::inet_only;
+use firewall_tests::wire::wiring::Wiring;
 
 #[test]
 fn the_hosts_table_does_what_the_simulator_says() -> Result<(), Failure> {
-    play(Length::from_env(20, 100)?, inet_only)
+    play(Length::from_env(20, 100)?, Wiring::Reference, inet_only)
 }

@@ -4,23 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::Arc;
 
-use engine::inputs::{FileContent, Inputs};
+use engine::diff::{Count, Counts, diff, replay};
+use engine::inputs::{FileContent, Inputs, Link, LinkKind, RejectMode};
 use engine::model::address::{Cidr, Mac};
 use engine::model::names::ObjectName;
+use engine::ruleset::check::check_since;
 use engine::ruleset::{Ruleset, Table};
 use engine::simulate::Packet;
-use engine::{compile, transaction};
-use firewall_tests::generate::{Draw, OwnSets, Size, reference_facts, tree, wild};
-
-fn wild_inputs(seed: u64) -> Inputs {
-    let content = |(path, bytes): (String, Vec<u8>)| (path, FileContent::Bytes(bytes.into()));
-    Inputs {
-        files: wild(seed).into_iter().map(content).collect(),
-        facts: reference_facts(),
-        ..Inputs::default()
-    }
-}
+use engine::{Compiled, Memo, compile, compile_with, transaction};
+use firewall_tests::generate::{Draw, OwnSets, Size, edit, mutate, tree, wild_inputs};
 
 fn script(inputs: &Inputs) -> String {
     transaction::full(&compile(inputs).plan.ruleset).text
@@ -103,6 +97,199 @@ fn a_guest_leaves_nothing_behind() {
         assert!(gone.iter().all(own), "{vmid}: {gone:?}");
         assert!(!after.keys().any(|name| name.contains(&own_chain)), "{vmid} is still there");
     }
+}
+
+/// All that a compilation gives, with paths for the ids of files: those are numbered as they were met.
+fn everything(compiled: &Compiled) -> String {
+    let lines: Vec<String> = compiled.diagnostics.iter().map(|d| d.line(&compiled.sources)).collect();
+    let Compiled { plan, resolved, config, hold, .. } = compiled;
+    let text = format!("{plan:?}\n{resolved:?}\n{config:?}\n{hold}\n{lines:#?}");
+    let mut parts = text.split("FileId(");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (id, rest) = part.split_once(')').expect("a number in parentheses");
+        shown.push_str(compiled.sources.path(engine::span::FileId(id.parse().expect("a number"))));
+        shown.push_str(rest);
+    }
+    shown
+}
+
+/// Something else about the node: a file comes, goes or changes, an interface does, or what the caller asks for.
+fn change(draw: &mut Draw, inputs: &mut Inputs, other: &Inputs) -> String {
+    let paths: Vec<String> = inputs.files.keys().cloned().collect();
+    let path = paths[draw.below(paths.len())].clone();
+    let (n_links, link) = (inputs.facts.links.len(), draw.below(inputs.facts.links.len()));
+    let what = draw.below(16);
+    match what {
+        0..=2 => inputs.files.extend(other.files.get(&path).map(|content| (path.clone(), content.clone()))),
+        3 => drop(inputs.files.remove(&path)),
+        4 => {
+            let others: Vec<_> = other.files.iter().collect();
+            let (path, content) = others[draw.below(others.len())];
+            inputs.files.insert(path.clone(), content.clone());
+        }
+        5..=9 => {
+            let Some(FileContent::Bytes(bytes)) = inputs.files.get(&path) else { return path };
+            let mut bytes = bytes.to_vec();
+            match what {
+                5 => mutate(draw, &mut bytes),
+                6 => bytes.splice(..0, b"\n# one line more\n".iter().copied()).for_each(drop),
+                7 => bytes.extend(b"\n[IPSET more]\n192.0.2.77\n2001:db8::77\n"),
+                8 => bytes.extend(b"\n[RULES]\nIN DROP -p nonsense\nIN ACCEPT -source +dc/more\n"),
+                _ => bytes.extend(b"\n[ALIASES]\nmore 192.0.2.78\n[OPTIONS]\nenable: 1\n"),
+            }
+            inputs.files.insert(path.clone(), FileContent::Bytes(bytes.into()));
+        }
+        10 => drop(inputs.files.insert(path.clone(), FileContent::Unreadable("an error".to_owned()))),
+        11 => inputs.facts.links[link].up ^= true,
+        12 => {
+            let bridge = inputs.facts.links[draw.below(n_links)].name.clone();
+            inputs.facts.links[link].master = Some(bridge);
+        }
+        13 => {
+            let kind = LinkKind::Bridge { vlan_aware: draw.chance(50) };
+            let name = format!("vmbr{}", draw.below(4));
+            inputs.facts.links.push(Link { name, kind, ..Link::default() });
+        }
+        14 => {
+            let modes = [None, Some(RejectMode::Drop), Some(RejectMode::Divert), Some(RejectMode::Fwbr)];
+            inputs.settings.reject_mode = draw.pick(&modes);
+        }
+        _ => {
+            let text = draw.pick(&["strict: 1\n", "strict: 1\nreject_mode: drop\n", ""]);
+            let node = inputs.facts.node.clone();
+            let settings = format!("/etc/pve/nodes/{node}/proxmox-firewall.cfg");
+            inputs.files.insert(settings, FileContent::text(text));
+            inputs.last_good.extend(other.files.get(&path).map(|content| (path.clone(), content.clone())));
+        }
+    }
+    format!("change {what} of {path}")
+}
+
+/// Whatever a compilation knows of earlier ones, it gives what one gives that knows nothing.
+#[test]
+fn what_is_remembered_changes_nothing() {
+    for seed in 0..40 {
+        let mut draw = Draw::new(seed, "changes", 0);
+        let mut inputs = wild_inputs(seed);
+        let (mut memo, mut legal) = (Memo::default(), Ruleset::default());
+        let mut done = Vec::new();
+        for step in 0..25 {
+            let compiled = compile_with(&inputs, &mut memo);
+            assert_eq!(check_since(&compiled.plan.ruleset, &legal), Ok(()), "{seed}, {step}: {done:#?}");
+            let remembered = everything(&compiled);
+            legal = compiled.plan.ruleset;
+            let cold = everything(&compile(&inputs));
+            if remembered != cold {
+                let at = remembered.bytes().zip(cold.bytes()).take_while(|(a, b)| a == b).count();
+                let near = |text: &str| {
+                    let bytes = &text.as_bytes()[at.saturating_sub(200)..(at + 200).min(text.len())];
+                    String::from_utf8_lossy(bytes).into_owned()
+                };
+                panic!("{seed}, {step}: {done:#?}\nnot {}\nbut {}", near(&cold), near(&remembered));
+            }
+            let other = wild_inputs(seed + 1 + step);
+            for _ in 0..=draw.below(2) {
+                done.push(change(&mut draw, &mut inputs, &other));
+            }
+        }
+    }
+}
+
+/// What did not change is not equal, it is the same: who compares two generations need not look at it.
+#[test]
+fn what_did_not_change_is_shared() {
+    const CLUSTER: &str = "/etc/pve/firewall/cluster.fw";
+    const LAST: &str = "[IPSET last]\n192.0.2.1\n";
+    let mut tree = tree(&Size { own_sets: OwnSets::Many, ..Size::guests(30) });
+    tree.files.entry(CLUSTER.to_owned()).or_default().push_str(&format!("\n{LAST}"));
+    let mut inputs = tree.inputs();
+    let mut memo = Memo::default();
+    let mut before = compile_with(&inputs, &mut memo).plan.ruleset;
+    let mut edit = |path: &str, at: &str, added: &str| {
+        let content = inputs.files.get_mut(path).expect("the tree has it");
+        let FileContent::Bytes(bytes) = &content else { panic!("{path} is unreadable") };
+        let text = std::str::from_utf8(bytes).expect("a text").replacen(at, &format!("{at}{added}"), 1);
+        *content = FileContent::text(&text);
+        let after = compile_with(&inputs, &mut memo).plan.ruleset;
+        let names = unshared(&before, &after);
+        before = after;
+        names
+    };
+    assert_eq!(edit(CLUSTER, "[OPTIONS]", ""), [""; 0]);
+    let of_guest =
+        edit("/etc/pve/firewall/107.fw", "[RULES]", "\nIN ACCEPT -source +dc/last -p tcp -dport 4711");
+    assert!(of_guest.contains(&"guest-107-in".to_owned()));
+    let own = |name: &String| name.starts_with("guest-107-") || name == "v4-dc/last";
+    assert!(of_guest.iter().all(own), "{of_guest:?}");
+    let of_datacenter = edit(CLUSTER, "[RULES]", "\nIN DROP -p tcp -dport 4711");
+    assert!(of_datacenter.iter().any(|name| name == "cluster-in"));
+    assert!(of_datacenter.iter().all(|name| !name.starts_with("guest-")), "{of_datacenter:?}");
+    // Behind all other sections: an entry there moves no other line.
+    assert_eq!(edit(CLUSTER, LAST, "192.0.2.7\n"), ["v4-dc/last"]);
+}
+
+/// Names of chains and sets that are not the very same in both.
+fn unshared(before: &Ruleset, after: &Ruleset) -> Vec<String> {
+    let mut names = Vec::new();
+    for (a, b) in before.tables.iter().zip(&after.tables) {
+        let chains = b.chains.iter().filter(|chain| !a.chains.iter().any(|known| Arc::ptr_eq(known, chain)));
+        names.extend(chains.map(|chain| chain.name.to_string()));
+        let sets = b.sets.iter().filter(|set| !a.sets.iter().any(|known| Arc::ptr_eq(known, set)));
+        names.extend(sets.map(|set| set.name.to_string()));
+    }
+    names
+}
+
+#[track_caller]
+fn leads_to(old: &Ruleset, new: &Ruleset, what: &str) {
+    let changes = diff(old, new);
+    let replayed = replay(old, &changes);
+    assert!(replayed.is_same(new), "{what}: {:?}", diff(&replayed, new));
+    assert!(diff(&replayed, new).is_empty(), "{what}: a difference remains");
+    assert_eq!(changes.is_empty(), old.is_same(new), "{what}");
+}
+
+#[test]
+fn the_difference_replayed_on_the_old_is_the_new() {
+    let mut n_changed = 0;
+    for seed in 0..40 {
+        let mut draw = Draw::new(seed, "edits", 0);
+        let mut inputs = wild_inputs(seed);
+        let first = compile(&inputs).plan.ruleset;
+        let mut old = first.clone();
+        for nth in 0..8 {
+            edit(&mut draw, &mut inputs);
+            let new = compile(&inputs).plan.ruleset;
+            leads_to(&old, &new, &format!("edit {nth} of configuration {seed}"));
+            n_changed += usize::from(!old.is_same(&new));
+            old = new;
+        }
+        leads_to(&old, &first, &format!("configuration {seed}, back"));
+        leads_to(&first, &compile(&wild_inputs(seed + 1)).plan.ruleset, &format!("from {seed} to the next"));
+        assert!(diff(&first, &compile(&wild_inputs(seed)).plan.ruleset).is_empty(), "{seed} compiled again");
+    }
+    assert!(n_changed >= 60, "only {n_changed} edits changed anything");
+}
+
+/// A rule more in a guest's file: what comes is its own, and nothing leaves.
+#[test]
+fn a_new_line_costs_no_rule_that_was_there() {
+    let mut inputs = tree(&Size::guests(12)).inputs();
+    let old = compile(&inputs).plan.ruleset;
+    let path = "/etc/pve/firewall/105.fw";
+    let Some(FileContent::Bytes(bytes)) = inputs.files.get(path) else { panic!("no {path}") };
+    let text = String::from_utf8(bytes.to_vec()).expect("the generator writes text");
+    let text = text.replace("[RULES]\n", "[RULES]\nIN DROP -p tcp -dport 7 -source 192.0.2.77\n");
+    inputs.files.insert(path.to_owned(), FileContent::text(&text));
+    let new = compile(&inputs).plan.ruleset;
+    let counts = diff(&old, &new).counts();
+    assert!(
+        (1..=2).contains(&counts.rules.n_added),
+        "one, and one in the pass that looks for REJECT: {counts:?}"
+    );
+    let rest = Counts { rules: Count { n_added: 0, ..counts.rules }, ..counts };
+    assert_eq!(rest, Counts::default());
 }
 
 #[track_caller]

@@ -28,9 +28,9 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     // Of another machine's files, this kernel says nothing.
     let ability = if wanted.paths.is_live() && wanted.facts.is_none() { ability(&mut node) } else { None };
     let compiled = &node.compiled;
-    let notes = args
-        .against_classic
-        .then(|| classic::notes(&compiled.config, &compiled.diagnostics, &compiled.sources));
+    let notes = args.against_classic.then(|| {
+        classic::notes(&compiled.config, &compiled.diagnostics, &compiled.sources, &node.inputs.files)
+    });
     if args.json {
         let view = CheckView {
             against_classic: notes
@@ -79,7 +79,7 @@ fn text(node: &Node) -> String {
         "; the datacenter's firewall is off"
     };
     let summary = report::summary(&compiled.diagnostics);
-    text.push_str(&format!("{}: {style}{summary}{style:#}{state}\n", node.facts.node));
+    text.push_str(&format!("{}: {style}{summary}{style:#}{state}\n", node.inputs.facts.node));
     text
 }
 
@@ -90,7 +90,7 @@ fn view(node: &Node, ability: Option<&Ability>) -> CheckView {
     let diagnostics =
         compiled.diagnostics.iter().map(|d| DiagnosticView::new(d, &compiled.sources)).collect();
     CheckView {
-        node: node.facts.node.clone(),
+        node: node.inputs.facts.node.clone(),
         losses: ability.map(|ability| ability.reduced.losses.clone()).unwrap_or_default(),
         features: ability.map(|ability| {
             let used = crate::features::used(&compiled.plan.ruleset);

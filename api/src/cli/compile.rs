@@ -6,9 +6,9 @@ use clap::ValueEnum;
 use engine::inputs::{RejectMode, Settings};
 use engine::render;
 
-use super::Outcome;
 use super::node::{Node, micros};
-use super::output::{print_plain, remark};
+use super::output::{print_pieces, print_plain, remark};
+use super::{Mode, Outcome};
 use crate::host::facts::Wanted;
 use crate::report;
 
@@ -28,17 +28,8 @@ enum Format {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Mode {
-    Drop,
-    Prerouting,
-}
-
 pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
-    let reject_mode = args.reject_mode.map(|mode| match mode {
-        Mode::Drop => RejectMode::Drop,
-        Mode::Prerouting => RejectMode::Prerouting,
-    });
+    let reject_mode = args.reject_mode.map(RejectMode::from);
     let node = Node::compile_aloud(wanted, Settings { reject_mode, ..Settings::default() })?;
     let compiled = &node.compiled;
     if !compiled.diagnostics.is_empty() {
@@ -48,11 +39,13 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
         remark("the datacenter's firewall is off: no tables");
     }
     let began = Instant::now();
-    let text = match args.format {
-        Format::Nft => render::text(&compiled.plan.ruleset),
-        Format::Json => format!("{}\n", render::json(&compiled.plan.ruleset)),
-    };
-    tracing::debug!(stage = "render", n_bytes = text.len(), elapsed_us = micros(began));
-    print_plain(&text)?;
+    let ruleset = &compiled.plan.ruleset;
+    match args.format {
+        Format::Nft => print_pieces(|print| render::text_in_pieces(ruleset, print))?,
+        Format::Json => print_plain(&format!("{}\n", render::json(ruleset)))?,
+    }
+    tracing::debug!(stage = "render", elapsed_us = micros(began));
+    // The process ends here: to give a hundred thousand pieces of memory back one by one would only take time.
+    std::mem::forget(node);
     Ok(Outcome::Clean)
 }

@@ -11,7 +11,7 @@ use super::Outcome;
 use super::node::Node;
 use super::output::{losses, print, print_json, remark};
 use crate::host::facts::Wanted;
-use crate::host::kernel::{Kernel, TABLES};
+use crate::host::kernel::{EGRESS_TABLE, Kernel, TABLES};
 use crate::report::{self, BOLD, NOTABLE, QUIET};
 use crate::views::trace::OriginView;
 
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     }
     let mut text = losses(&losses_now);
     let present = kernel.present()?;
-    for table in TABLES {
+    for table in TABLES.into_iter().chain(present.contains(&EGRESS_TABLE).then_some(EGRESS_TABLE)) {
         let name = format!("table {} {}", table.0.as_str(), table.1);
         if !present.contains(&table) {
             text.push_str(&format!("{NOTABLE}{name} is not there{NOTABLE:#}\n"));

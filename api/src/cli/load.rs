@@ -1,17 +1,19 @@
 //! `load`: the kernel holds what the configuration means, or what it held before.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use engine::inputs::Settings;
+use engine::inputs::{RejectCan, Settings};
 use engine::ruleset::Ruleset;
 use engine::ruleset::check;
 
 use super::Outcome;
 use super::node::{Node, micros};
 use super::output::{losses, print, remark, warn};
+use crate::host::enforce::{EnforceError, Enforcer};
 use crate::host::facts::Wanted;
-use crate::host::kernel::{self, Fault, Kernel, LoadError};
+use crate::host::kernel::{self, Fault};
 use crate::report::{self, BAD, GOOD, counted};
 
 #[derive(Debug, clap::Args)]
@@ -22,31 +24,38 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
-    let node = Node::compile(wanted, Settings::default())?;
+    // Devices and ports that come and go need somebody who stays.
+    let once = RejectCan { answer: true, divert: false };
+    let node = Node::compile(wanted, Settings { reject_can: Some(once), ..Settings::default() })?;
     let compiled = &node.compiled;
     if compiled.hold {
         print(&report::diagnostics(&compiled.diagnostics, &compiled.sources))?;
         bail!("a file that everything hangs on could not be read; what is in force stays in force");
     }
-    let mut kernel = Kernel::open()?;
-    let ability = node.ability(&mut kernel)?;
-    print(&losses(&ability.reduced.losses))?;
+    let mut enforcer = Enforcer::open()?;
+    let reduced = enforcer.reduce(&compiled.plan.ruleset).context("could not ask the kernel what it can")?;
+    print(&losses(&reduced.losses))?;
     node.remarks.iter().for_each(|text| remark(text));
-    let ruleset = &ability.reduced.ruleset;
-    if let Err(illegal) = check::check(ruleset) {
+    let (asked, mode) = (compiled.resolved.reject_asked, compiled.resolved.reject_mode);
+    if asked != mode {
+        remark(&format!("reject mode {} instead of {}, which needs `serve`", mode.as_str(), asked.as_str()));
+    }
+    let ruleset = Arc::new(reduced.ruleset);
+    if let Err(illegal) = check::check(&ruleset) {
         let all: Vec<String> = illegal.iter().map(ToString::to_string).collect();
         bail!("the planned ruleset is not legal, which is a bug: {}", all.join("; "));
     }
 
     let began = Instant::now();
-    let script = kernel::replacement(ruleset);
-    tracing::debug!(stage = "transaction", n_lines = script.origins.len(), elapsed_us = micros(began));
-    let began = Instant::now();
-    let ran = if args.dry_run { kernel.check(&script) } else { kernel.commit(&script) };
+    let ran = if args.dry_run {
+        enforcer.would_take(&ruleset)
+    } else {
+        enforcer.load(ruleset.clone()).map(|writer| tracing::debug!(?writer, "written"))
+    };
     tracing::debug!(stage = "commit", dry_run = args.dry_run, elapsed_us = micros(began));
     match ran {
         Ok(()) => {}
-        Err(LoadError::Refused(faults)) => {
+        Err(EnforceError::Refused(faults)) => {
             print(&refusal(&faults, &node))?;
             bail!("the ruleset was refused; what was in force stays in force");
         }
@@ -61,8 +70,11 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
         remark(&format!("{} (see `check`)", report::summary(&compiled.diagnostics)));
     }
     let done = if args.dry_run { "the kernel would take" } else { "loaded" };
-    print(&format!("{GOOD}{done}{GOOD:#}: {}\n", contents(ruleset)))?;
-    Ok(if ability.reduced.losses.is_empty() { Outcome::Clean } else { Outcome::Findings })
+    print(&format!("{GOOD}{done}{GOOD:#}: {}\n", contents(&ruleset)))?;
+    let outcome = if reduced.losses.is_empty() { Outcome::Clean } else { Outcome::Findings };
+    // The process ends here, as in `compile`.
+    std::mem::forget((node, ruleset));
+    Ok(outcome)
 }
 
 /// A line for each error: where in the configuration, what libnftables says, the command.

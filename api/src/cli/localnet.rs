@@ -11,7 +11,7 @@ use crate::host::facts::Wanted;
 
 pub(super) fn run(wanted: &Wanted) -> anyhow::Result<Outcome> {
     let node = Node::compile_aloud(wanted, Settings::default())?;
-    let (facts, resolved) = (&node.facts, &node.compiled.resolved);
+    let (facts, resolved) = (&node.inputs.facts, &node.compiled.resolved);
     let mut text = format!("local hostname: {}\n", facts.node);
     let own = facts.resolved.get(&facts.node).map_or(&[][..], Vec::as_slice);
     if own.is_empty() {

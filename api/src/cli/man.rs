@@ -1,10 +1,21 @@
-//! `man`: the manual page, out of the definition of the arguments; commands follow as sections.
+//! `man`: the manual page, out of the definition of the arguments; commands follow as sections, and after them what no
+//! argument tells.
 
 use clap::CommandFactory;
 use clap_mangen::Man;
 
 use super::output::print;
 use super::{Cli, Outcome};
+
+/// Sections that the arguments do not tell: name and text.
+const SECTIONS: &[(&str, &str)] = &[
+    ("FILES", include_str!("man/files.roff")),
+    ("SIGNALS", include_str!("man/signals.roff")),
+    ("ENVIRONMENT", include_str!("man/environment.roff")),
+    ("EXIT STATUS", include_str!("man/exit-status.roff")),
+    ("EXAMPLES", include_str!("man/examples.roff")),
+    ("SEE ALSO", include_str!("man/see-also.roff")),
+];
 
 pub(super) fn run() -> anyhow::Result<Outcome> {
     let mut command = Cli::command().disable_help_subcommand(true);
@@ -27,7 +38,9 @@ pub(super) fn run() -> anyhow::Result<Outcome> {
         // Sections of a command are subsections of the page.
         text.extend(String::from_utf8_lossy(&section).replace(".SH ", ".SS ").bytes());
     }
-    man.render_extra_section(&mut text)?;
+    for (name, section) in SECTIONS {
+        text.extend(format!(".SH \"{name}\"\n{section}").bytes());
+    }
     man.render_version_section(&mut text)?;
     print(&String::from_utf8_lossy(&text))?;
     Ok(Outcome::Clean)

@@ -1,6 +1,7 @@
 //! The command line: arguments, one command, an exit code. Each command is a file.
 
 mod check;
+pub(crate) mod client;
 mod compile;
 mod completions;
 mod flush;
@@ -10,6 +11,9 @@ mod localnet;
 mod man;
 mod node;
 mod output;
+mod restore;
+mod serve;
+mod service;
 mod simulate;
 mod skeleton;
 mod test;
@@ -18,6 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use engine::inputs::RejectMode;
 
 use crate::host::facts::Wanted;
 use crate::host::paths::Paths;
@@ -51,6 +56,9 @@ struct Global {
     /// Take interfaces, addresses and names from this JSON file instead of the running system
     #[arg(long, global = true, value_name = "FILE")]
     facts: Option<PathBuf>,
+    /// Where the service listens, instead of /run/proxmox-firewall/api.sock (read.sock for others than root)
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
@@ -68,6 +76,9 @@ enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Keep the kernel equal to the configuration, and answer on a socket: the daemon of a node
+    #[command(visible_alias = "start")]
+    Serve(serve::Args),
     /// Print the ruleset that the configuration means; nothing is loaded
     Compile(compile::Args),
     /// Say what is wrong with the configuration, and where
@@ -81,11 +92,33 @@ enum Command {
     /// Print what our tables in the kernel hold, with the lines that it comes from
     List(list::Args),
     /// Remove our tables from the kernel
-    Flush,
+    Flush(flush::Args),
+    /// Enforce again what was enforced last, at boot: before the cluster file system is there
+    Restore,
     /// Print the ruleset of a node whose firewall is on, with everything else at its default
     Skeleton,
     /// Print the local network that was detected, and what it may do
     Localnet,
+    /// How enforcement stands (exit code 1: not as it should)
+    Status(service::JsonArgs),
+    /// What the saved configuration would change (exit code 1: something)
+    Diff(service::JsonArgs),
+    /// Enforce the saved configuration now, held changes too (exit code 1: it is held)
+    Apply(service::changing::ApplyArgs),
+    /// Keep what waits for its confirmation
+    Confirm(service::JsonArgs),
+    /// Go back to what was enforced before an unconfirmed change, or to a generation
+    Rollback(service::changing::RollbackArgs),
+    /// Switch automatic applying off for this node
+    Hold(service::JsonArgs),
+    /// Switch automatic applying on again
+    Release(service::JsonArgs),
+    /// Print how REJECT towards guests is answered, or set it
+    RejectMode(service::changing::RejectModeArgs),
+    /// Print what happens, as it happens
+    Events(service::JsonArgs),
+    /// Print the guests, or what the rules of one come to
+    Guests(service::guests::GuestsArgs),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -108,6 +141,13 @@ impl Global {
             node: self.node.clone(),
             facts: self.facts.clone(),
         }
+    }
+}
+
+impl Global {
+    /// The running service; `json`: answers are printed as they come.
+    fn service(&self, json: bool) -> anyhow::Result<service::Service> {
+        service::Service::new(self.socket.clone().unwrap_or_else(client::default_socket), json)
     }
 }
 
@@ -146,17 +186,59 @@ impl Cli {
     fn run(&self) -> anyhow::Result<Outcome> {
         let wanted = self.global.wanted();
         match &self.command {
+            Command::Serve(args) => {
+                let socket =
+                    self.global.socket.as_deref().unwrap_or(std::path::Path::new(crate::http::API_SOCKET));
+                serve::run(args, &wanted, socket)
+            }
             Command::Compile(args) => compile::run(args, &wanted),
             Command::Check(args) => check::run(args, &wanted),
             Command::Simulate(args) => simulate::run(args, &wanted),
             Command::Test(args) => test::run(args, &wanted),
             Command::Load(args) => load::run(args, &wanted),
             Command::List(args) => list::run(args, &wanted),
-            Command::Flush => flush::run(),
+            Command::Flush(args) => flush::run(args, &wanted),
+            Command::Restore => restore::run(&wanted),
             Command::Skeleton => skeleton::run(&wanted),
             Command::Localnet => localnet::run(&wanted),
+            Command::Status(args) => service::status::run(&self.global.service(args.json)?),
+            Command::Diff(args) => service::diff::run(&self.global.service(args.json)?),
+            Command::Apply(args) => service::changing::apply(&self.global.service(args.json)?, args),
+            Command::Confirm(args) => service::changing::confirm(&self.global.service(args.json)?),
+            Command::Rollback(args) => service::changing::rollback(&self.global.service(args.json)?, args),
+            Command::Hold(args) => service::changing::hold(&self.global.service(args.json)?),
+            Command::Release(args) => service::changing::release(&self.global.service(args.json)?),
+            Command::RejectMode(args) => {
+                service::changing::reject_mode(&self.global.service(args.json)?, args)
+            }
+            Command::Events(args) => service::events::run(&self.global.service(args.json)?),
+            Command::Guests(args) => service::guests::run(&self.global.service(args.json)?, args),
             Command::Completions(args) => completions::run(args),
             Command::Man => man::run(),
+        }
+    }
+}
+
+/// How REJECT towards guests is answered.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Mode {
+    /// It drops
+    Drop,
+    /// The bridge answers where frames enter it; what the host sends or routes is dropped
+    Prerouting,
+    /// As prerouting, and what the host sends or routes is answered by a bridge of its own
+    Divert,
+    /// As prerouting, and guests' devices have a firewall bridge each, where all of it is answered
+    Fwbr,
+}
+
+impl From<Mode> for RejectMode {
+    fn from(mode: Mode) -> RejectMode {
+        match mode {
+            Mode::Drop => RejectMode::Drop,
+            Mode::Prerouting => RejectMode::Prerouting,
+            Mode::Divert => RejectMode::Divert,
+            Mode::Fwbr => RejectMode::Fwbr,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use anyhow::Context;
-use engine::inputs::{HostFacts, Inputs, Settings};
-use engine::{Compiled, Milestone, compile_watched};
+use engine::inputs::{Inputs, Settings};
+use engine::{Compiled, Memo, Milestone, compile_watched};
 
 use super::output::remark;
 use crate::features::{self, Feature, Reduced};
@@ -14,8 +14,8 @@ use crate::host::kernel::Kernel;
 
 /// A node and what its configuration comes to.
 pub(super) struct Node {
-    /// What the host looks like.
-    pub(super) facts: HostFacts,
+    /// The files and what the host looks like.
+    pub(super) inputs: Inputs,
     /// What was assumed.
     pub(super) remarks: Vec<String>,
     /// The outcome.
@@ -39,7 +39,7 @@ impl Node {
         tracing::debug!(stage = "gather", n_files, n_links, elapsed_us = micros(began));
         let inputs = Inputs { settings, ..gathered.inputs };
         let compiled = compile_timed(&inputs);
-        Ok(Node { facts: inputs.facts, remarks: gathered.remarks, compiled })
+        Ok(Node { inputs, remarks: gathered.remarks, compiled })
     }
 
     /// As [`Node::compile`], with what was assumed on standard error.
@@ -67,7 +67,7 @@ impl Node {
 
 fn compile_timed(inputs: &Inputs) -> Compiled {
     let mut began = Instant::now();
-    compile_watched(inputs, &mut |milestone| {
+    compile_watched(inputs, &mut Memo::default(), &mut |milestone| {
         let elapsed_us = micros(began);
         match milestone {
             Milestone::Lowered { n_guests, n_vnets, n_diagnostics } => {

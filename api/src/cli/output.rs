@@ -19,6 +19,18 @@ pub(super) fn print_plain(text: &str) -> anyhow::Result<()> {
     unless_closed(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
+/// As [`print_plain`], piece by piece as they come.
+pub(super) fn print_pieces(pieces: impl FnOnce(&mut dyn FnMut(&str))) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let mut written = Ok(());
+    pieces(&mut |piece| {
+        if written.is_ok() {
+            written = stdout.write_all(piece.as_bytes());
+        }
+    });
+    unless_closed(written.and_then(|()| stdout.flush()))
+}
+
 /// Prints a result as JSON.
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;

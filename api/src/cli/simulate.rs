@@ -3,7 +3,7 @@
 use anyhow::Context;
 use engine::inputs::Settings;
 use engine::ruleset::Origin;
-use engine::simulate::trace::{self, Detail, Step, Trace};
+use engine::simulate::trace::{Detail, Trace};
 use engine::simulate::{Packet, Verdict, World, simulate};
 use engine::span::Sources;
 
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, wanted: &Wanted) -> anyhow::Result<Outcome> {
     let packet: Packet = args.packet.join(" ").parse().context("could not read the packet")?;
     let node = Node::compile_aloud(wanted, Settings::default())?;
     let compiled = &node.compiled;
-    let world = World::from_facts(&node.facts, &compiled.config.guests);
+    let world = World::from_facts(&node.inputs.facts, &compiled.config.guests);
     let trace =
         simulate(&compiled.plan.ruleset, &world, &packet).context("could not find the packet's way")?;
     if args.json {
@@ -64,7 +64,7 @@ pub(super) fn text(trace: &Trace<'_>, detail: Detail, sources: &Sources) -> Stri
     };
     let word = format!("verdict: {}", trace.verdict);
     let mut text = plain.replacen(&word, &format!("{style}{word}{style:#}"), 1);
-    if let Some(origin) = cause(trace) {
+    if let Some(origin) = report::cause(trace) {
         text.push_str(&format!("because of {}\n", place(origin, sources)));
     }
     text
@@ -90,30 +90,4 @@ fn place(origin: Origin, sources: &Sources) -> String {
         }
         Origin::Option { at: None, .. } | Origin::Skeleton(_) => report::origin(origin, sources),
     }
-}
-
-/// Why the deciding rule was met: its own origin, or, where that is one for all (ours, or an option's default in a
-/// shared chain), its caller's, and so on. A policy is its own reason.
-fn cause(trace: &Trace<'_>) -> Option<Origin> {
-    let deciding = trace.deciding.as_ref()?;
-    let (mut origin, mut chain) = (deciding.origin(), &deciding.chain.name);
-    let rules = trace.steps.iter().rev().filter_map(|step| match step {
-        Step::Rule(rule) => Some(rule),
-        Step::Hook { .. } | Step::Chain { .. } | Step::Policy | Step::Answer { .. } => None,
-    });
-    for rule in rules {
-        match origin {
-            Origin::Skeleton(_) => {}
-            Origin::Option { name, at: None } if !name.starts_with("policy") => {}
-            Origin::Line(_) | Origin::Option { .. } => break,
-        }
-        let is_caller = match &rule.outcome {
-            trace::Outcome::Jumped(called) | trace::Outcome::WentTo(called) => called.name == *chain,
-            _ => false,
-        };
-        if is_caller {
-            (origin, chain) = (rule.place.origin(), &rule.place.chain.name);
-        }
-    }
-    Some(origin)
 }

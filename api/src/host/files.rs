@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use engine::inputs::{FileContent, Files, Link};
 
+use super::concern::{Concern, HOST_FW_STAND_IN, REGISTRIES};
 use super::paths::Paths;
 
 /// The firewall cannot know its configuration.
@@ -28,41 +29,31 @@ pub enum GatherError {
         #[source]
         source: io::Error,
     },
+    /// The kernel gives no further inotify instance.
+    #[error("could not watch the cluster file system")]
+    Watch(#[source] io::Error),
 }
 
 /// pmxcfs holds at most 1 MiB in a file; whatever is far beyond was not written by PVE.
-const SIZE_MAX: u64 = 16 << 20;
+const SIZE_MAX: usize = 16 << 20;
 
-/// Registries of names: not configuration, so the running system's will do.
-const REGISTRIES: [&str; 3] = ["/etc/services", "/etc/protocols", "/etc/ethertypes"];
-
-/// Single files, `{node}` being this node's name.
-const SINGLE: [&str; 9] = [
-    "/etc/pve/firewall/cluster.fw",
-    "/etc/pve/nodes/{node}/host.fw",
-    "/etc/pve/nodes/{node}/proxmox-firewall.cfg",
-    "/etc/pve/.vmlist",
-    "/etc/pve/.members",
-    "/etc/pve/corosync.conf",
-    "/etc/pve/sdn/.running-config",
-    "/etc/pve/sdn/pve-ipam-state.json",
-    "/etc/pve/priv/ipam.db",
-];
+/// What is read at once: most files are shorter.
+const BUFFER: usize = 16 << 10;
 
 /// Reads everything that concerns `node`. Guests whose interface is among `links` are read wherever their
 /// configuration lies.
 pub fn gather(paths: &Paths, node: &str, links: &[Link]) -> Result<Files, GatherError> {
     assert_mounted(paths)?;
-    let mut reader = Reader { paths, files: Files::new() };
-    for file in SINGLE {
-        reader.read(file.replace("{node}", node));
+    let concern = Concern::new(node, links.iter().map(|link| link.name.as_str()));
+    let mut reader = Reader::new(paths);
+    concern.single().for_each(|file| reader.read(file));
+    if !reader.files.contains_key(&concern.host_fw()) {
+        reader.read(HOST_FW_STAND_IN.to_owned());
     }
-    if !reader.files.contains_key(&format!("/etc/pve/nodes/{node}/host.fw")) {
-        reader.read("/etc/pve/local/host.fw".to_owned());
+    for folder in concern.folders(&nodes(paths)?) {
+        let files = list(&paths.at(&folder))?.into_iter().map(|name| format!("{folder}/{name}"));
+        files.filter(|file| concern.wants(file)).for_each(|file| reader.read(file));
     }
-    reader.folder("/etc/pve/firewall", &|name| is_guest_file(name, ".fw"))?;
-    reader.folder("/etc/pve/sdn/firewall", &|name| name.ends_with(".fw"))?;
-    reader.guests(node, links)?;
     reader.registries();
     // Had it gone meanwhile, its files would look as if they had been deleted.
     assert_mounted(paths)?;
@@ -75,11 +66,15 @@ const GENERATED: [&str; 3] = ["/etc/pve/.version", "/etc/pve/.members", "/etc/pv
 /// A copy of a node's files may lack what is generated; the running system may not.
 fn assert_mounted(paths: &Paths) -> Result<(), GatherError> {
     let cluster = paths.at("/etc/pve");
-    let is_there = |path: &str| paths.at(path).exists();
-    if cluster.is_dir() && (!paths.is_live() || GENERATED.iter().any(|path| is_there(path))) {
+    if cluster.is_dir() && (!paths.is_live() || has_generated(paths)) {
         return Ok(());
     }
     Err(GatherError::NoClusterFileSystem(cluster))
+}
+
+/// pmxcfs answers.
+pub(super) fn has_generated(paths: &Paths) -> bool {
+    GENERATED.iter().any(|path| paths.at(path).exists())
 }
 
 /// The nodes of the cluster.
@@ -89,7 +84,7 @@ pub fn nodes(paths: &Paths) -> Result<Vec<String>, GatherError> {
 
 /// The registries of names alone.
 pub fn registries(paths: &Paths) -> Files {
-    let mut reader = Reader { paths, files: Files::new() };
+    let mut reader = Reader::new(paths);
     reader.registries();
     reader.files
 }
@@ -105,11 +100,17 @@ pub fn text(paths: &Paths, absolute: &str) -> Option<String> {
 struct Reader<'p> {
     paths: &'p Paths,
     files: Files,
+    /// Nearly all files fit: one read gives all of one, a second one its end.
+    buffer: Vec<u8>,
 }
 
-impl Reader<'_> {
+impl<'p> Reader<'p> {
+    fn new(paths: &'p Paths) -> Reader<'p> {
+        Reader { paths, files: Files::new(), buffer: Vec::new() }
+    }
+
     fn read(&mut self, absolute: String) {
-        let content = match read(&self.paths.at(&absolute)) {
+        let content = match read_with(&self.paths.at(&absolute), &mut self.buffer) {
             Ok(None) => return,
             Ok(Some(content)) => content,
             Err(error) => FileContent::Unreadable(error.to_string()),
@@ -117,54 +118,22 @@ impl Reader<'_> {
         self.files.insert(absolute, content);
     }
 
-    fn folder(&mut self, folder: &str, wanted: &dyn Fn(&str) -> bool) -> Result<(), GatherError> {
-        for name in list(&self.paths.at(folder))? {
-            if wanted(&name) {
-                self.read(format!("{folder}/{name}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn guests(&mut self, node: &str, links: &[Link]) -> Result<(), GatherError> {
-        let here: Vec<String> =
-            links.iter().filter_map(|l| vmid_of_port(&l.name)).map(|id| format!("{id}.conf")).collect();
-        for owner in nodes(self.paths)? {
-            for kind in ["qemu-server", "lxc"] {
-                let own = |name: &str| is_guest_file(name, ".conf");
-                let visiting = |name: &str| here.iter().any(|known| known == name);
-                let wanted: &dyn Fn(&str) -> bool = if owner == node { &own } else { &visiting };
-                self.folder(&format!("/etc/pve/nodes/{owner}/{kind}"), wanted)?;
-            }
-        }
-        Ok(())
-    }
-
     fn registries(&mut self) {
-        for file in REGISTRIES {
-            self.read(file.to_owned());
-        }
-        if self.paths.is_live() || REGISTRIES.iter().any(|file| self.files.contains_key(*file)) {
-            return;
-        }
-        self.files.append(&mut registries(&Paths::default()));
+        let root = root_of_registries(self.paths);
+        let mut reader = Reader::new(&root);
+        REGISTRIES.iter().for_each(|file| reader.read((*file).to_owned()));
+        self.files.append(&mut reader.files);
     }
 }
 
-/// `tap100i0`, `veth200i1`.
-pub(crate) fn vmid_of_port(name: &str) -> Option<&str> {
-    let rest = name.strip_prefix("tap").or_else(|| name.strip_prefix("veth"))?;
-    let (vmid, index) = rest.split_once('i')?;
-    let numeric = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    (numeric(vmid) && numeric(index)).then_some(vmid)
-}
-
-fn is_guest_file(name: &str, ending: &str) -> bool {
-    name.strip_suffix(ending).is_some_and(|vmid| !vmid.is_empty() && vmid.bytes().all(|b| b.is_ascii_digit()))
+/// Where the registries of names lie: a copy of a node may do without.
+pub(super) fn root_of_registries(paths: &Paths) -> Paths {
+    let is_there = REGISTRIES.iter().any(|file| paths.at(file).exists());
+    if is_there { paths.clone() } else { Paths::default() }
 }
 
 /// Names in a directory, sorted; none if it is not there.
-fn list(folder: &Path) -> Result<Vec<String>, GatherError> {
+pub(super) fn list(folder: &Path) -> Result<Vec<String>, GatherError> {
     let failed = |source| GatherError::List { path: folder.to_owned(), source };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -181,43 +150,35 @@ fn list(folder: &Path) -> Result<Vec<String>, GatherError> {
     Ok(names)
 }
 
-fn read(path: &Path) -> io::Result<Option<FileContent>> {
-    let file = match File::open(path) {
+/// `None`: it is not there.
+pub(super) fn read(path: &Path) -> io::Result<Option<FileContent>> {
+    read_with(path, &mut Vec::new())
+}
+
+/// As [`read`], for many files: the buffer is that of the file before.
+fn read_with(path: &Path, buffer: &mut Vec<u8>) -> io::Result<Option<FileContent>> {
+    let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if is_absence(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    // With room for one byte more than the file is long, one read gives it all and a second one its end.
-    let length = file.metadata()?.len().min(SIZE_MAX);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
-    file.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > SIZE_MAX {
-        return Ok(Some(FileContent::Unreadable("larger than 16 MiB".to_owned())));
-    }
-    Ok(Some(FileContent::Bytes(Arc::from(bytes))))
-}
-
-fn is_absence(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{is_guest_file, vmid_of_port};
-
-    #[test]
-    fn guest_ports_have_exact_names() {
-        assert_eq!(vmid_of_port("tap100i0"), Some("100"));
-        assert_eq!(vmid_of_port("veth200i31"), Some("200"));
-        for name in ["tap0", "vethab12", "fwbr100i0", "tap100i", "tapi0", "tap100i0p"] {
-            assert_eq!(vmid_of_port(name), None, "{name}");
+    let mut length = 0;
+    loop {
+        if length == buffer.len() {
+            buffer.resize((2 * length).max(BUFFER), 0);
+        }
+        match file.read(&mut buffer[length..]) {
+            Ok(0) => return Ok(Some(FileContent::Bytes(Arc::from(&buffer[..length])))),
+            Ok(read) => length += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if length > SIZE_MAX {
+            return Ok(Some(FileContent::Unreadable("larger than 16 MiB".to_owned())));
         }
     }
+}
 
-    #[test]
-    fn guest_files_are_numbers() {
-        assert!(is_guest_file("100.fw", ".fw"));
-        assert!(!is_guest_file("cluster.fw", ".fw"));
-        assert!(!is_guest_file("100.fw.tmp", ".fw"));
-    }
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

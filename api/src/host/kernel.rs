@@ -1,5 +1,6 @@
 //! The kernel's ruleset: replace ours, look at ours, remove ours. Other tables are neither read nor touched.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io;
 
@@ -8,12 +9,16 @@ use engine::ruleset::{Origin, Ruleset, TableFamily};
 use engine::transaction::{self, Script};
 use nft_ffi::{CheckError, CommitError, ListError, Listing, NewError, Nft, Rejected};
 
+use super::fault;
 use super::paths::Paths;
 use crate::features::Feature;
 
-/// The tables that are ours.
+/// The tables that are ours, but for [`EGRESS_TABLE`].
 pub const TABLES: [(TableFamily, &str); 2] =
     [(TableFamily::Inet, HOST_TABLE), (TableFamily::Bridge, GUEST_TABLE)];
+
+/// Our table at guests' ports, which is written in transactions of its own.
+pub const EGRESS_TABLE: (TableFamily, &str) = (TableFamily::Netdev, GUEST_TABLE);
 
 /// The kernel would not take a script.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +57,13 @@ impl Kernel {
         Ok(Kernel { nft: Nft::new()? })
     }
 
+    /// Gives back the memory that a listing of everything takes.
+    pub fn forget_listing(&mut self) {
+        if let Err(error) = self.nft.renew() {
+            tracing::warn!(%error, "memory of a listing is kept");
+        }
+    }
+
     /// Those features that the kernel lacks.
     pub fn missing(&mut self, wanted: &BTreeSet<Feature>) -> Result<BTreeSet<Feature>, CheckError> {
         super::features::missing(&mut self.nft, wanted)
@@ -59,7 +71,7 @@ impl Kernel {
 
     /// Validates a script; the kernel forgets it.
     pub fn check(&mut self, script: &Script) -> Result<(), LoadError> {
-        match self.nft.check(&script.text) {
+        match self.nft.check(&as_asked(script)) {
             Ok(()) => Ok(()),
             Err(CheckError::Rejected(rejected)) => Err(LoadError::Refused(faults(script, rejected))),
             Err(error) => Err(LoadError::Check(error)),
@@ -68,7 +80,8 @@ impl Kernel {
 
     /// Runs a script: all of it, or nothing.
     pub fn commit(&mut self, script: &Script) -> Result<(), LoadError> {
-        match self.nft.commit(&script.text) {
+        fault::point("sending");
+        match self.nft.commit(&as_asked(script)) {
             Ok(()) => Ok(()),
             Err(CommitError::Rejected(rejected)) => Err(LoadError::Refused(faults(script, rejected))),
             Err(error) => Err(LoadError::Commit(error)),
@@ -84,7 +97,7 @@ impl Kernel {
                 _ => false,
             })
         };
-        Ok(TABLES.into_iter().filter(is_there).collect())
+        Ok(TABLES.into_iter().chain([EGRESS_TABLE]).filter(is_there).collect())
     }
 
     /// One of our tables as text, with counters.
@@ -98,6 +111,15 @@ impl Kernel {
     }
 }
 
+/// The script, with a line that the kernel refuses if a test wants that.
+fn as_asked(script: &Script) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(script.text.as_str());
+    if fault::is_refused(text.as_bytes()) {
+        text.to_mut().push_str("delete table inet proxmox-firewall-fault\n");
+    }
+    text
+}
+
 /// Makes our tables exactly those of `ruleset`: the others of ours go.
 pub fn replacement(ruleset: &Ruleset) -> Script {
     let unwanted: Vec<(TableFamily, &str)> =
@@ -109,9 +131,11 @@ pub fn replacement(ruleset: &Ruleset) -> Script {
     script
 }
 
-/// Removes our tables.
-pub fn removal() -> Script {
-    transaction::flush(&TABLES)
+/// Removes our tables, and that at guests' ports if it is among those that are there: not every kernel knows its family.
+pub fn removal(present: &[(TableFamily, &str)]) -> Script {
+    let egress = present.contains(&EGRESS_TABLE).then_some(EGRESS_TABLE);
+    let all: Vec<(TableFamily, &str)> = TABLES.into_iter().chain(egress).collect();
+    transaction::flush(&all)
 }
 
 fn faults(script: &Script, rejected: Rejected) -> Vec<Fault> {
@@ -157,6 +181,25 @@ pub fn write_sysctls(paths: &Paths, sysctls: &[Sysctl]) -> Vec<(Sysctl, io::Erro
     failures
 }
 
+/// Tells pve-firewall's log daemon whether to log connections. It reads that when it starts, so it is started anew if it
+/// runs and that has changed.
+pub fn write_log_flag(paths: &Paths, is_on: bool) -> io::Result<()> {
+    let path = paths.at("/var/lib/pve-firewall/log_nf_conntrack");
+    let wanted = if is_on { "1" } else { "0" };
+    let held = std::fs::read_to_string(&path).ok();
+    // Without the daemon's folder there is no daemon; without the file it logs none.
+    let is_known = held.as_deref().map_or("0", str::trim) == wanted;
+    if is_known || !path.parent().is_some_and(std::path::Path::is_dir) {
+        return Ok(());
+    }
+    std::fs::write(&path, wanted)?;
+    if paths.is_live() {
+        let restart = ["--no-block", "try-restart", "pvefw-logger.service"];
+        std::process::Command::new("systemctl").args(restart).status()?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{TABLES, faults, removal, replacement};
@@ -166,7 +209,8 @@ mod tests {
     #[test]
     fn an_empty_plan_removes_our_tables_and_no_others() {
         let script = replacement(&Ruleset::default());
-        assert_eq!(script, removal());
+        assert_eq!(script, removal(&[]));
+        assert!(removal(&[super::EGRESS_TABLE]).text.contains("delete table netdev"));
         assert_eq!(script.text.lines().filter(|line| line.starts_with("delete table")).count(), TABLES.len());
     }
 

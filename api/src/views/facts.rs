@@ -36,6 +36,9 @@ pub struct FactsView {
 pub struct LinkView {
     /// Kernel name.
     pub name: String,
+    /// Its number; without one, its place in the list.
+    #[serde(default)]
+    pub index: Option<u32>,
     /// What it is.
     #[serde(default)]
     pub kind: KindView,
@@ -48,6 +51,15 @@ pub struct LinkView {
     /// Administratively up.
     #[serde(default = "yes")]
     pub up: bool,
+    /// Nobody is at its other end: a tap without a running VM, a cable that is not plugged in.
+    #[serde(default)]
+    pub no_carrier: bool,
+    /// Bridge port that exchanges no frames with other isolated ones.
+    #[serde(default)]
+    pub isolated: bool,
+    /// Hardware addresses of guests' devices elsewhere that the bridge has learned at this port.
+    #[serde(default)]
+    pub learned: Vec<String>,
     /// Addresses with their prefix length.
     #[serde(default)]
     pub addresses: Vec<String>,
@@ -107,10 +119,14 @@ impl TryFrom<FactsView> for HostFacts {
     type Error = InvalidFacts;
 
     fn try_from(view: FactsView) -> Result<HostFacts, InvalidFacts> {
+        let link = |(nth, link): (u32, LinkView)| {
+            Link::try_from(LinkView { index: link.index.or(Some(nth)), ..link })
+        };
         let connected = view.connected.iter().map(|text| network(text, || "connected".to_owned()));
         Ok(HostFacts {
             connected: connected.collect::<Result<_, _>>()?,
-            links: view.links.into_iter().map(Link::try_from).collect::<Result<_, _>>()?,
+            links: (1..).zip(view.links).map(link).collect::<Result<_, _>>()?,
+            divert_assumed: true,
             node: view.node,
             resolved: view.resolved,
             now_s: view.now_s,
@@ -139,16 +155,23 @@ impl TryFrom<LinkView> for Link {
             })?);
         }
         let invalid_mac = |text: String| InvalidFacts::Mac { link: view.name.clone(), text };
+        let learned =
+            view.learned.iter().map(|text| text.parse::<Mac>().map_err(|_| invalid_mac(text.clone())));
+        let learned = learned.collect::<Result<_, _>>()?;
         let mac = view.mac.map(|text| text.parse::<Mac>().map_err(|_| invalid_mac(text))).transpose()?;
         Ok(Link {
             kind,
             mac,
             addresses,
+            index: view.index.unwrap_or_default(),
             name: view.name,
             altnames: view.altnames,
             master: view.master,
             parent: view.parent,
             up: view.up,
+            no_carrier: view.no_carrier,
+            isolated: view.isolated,
+            learned,
         })
     }
 }
@@ -170,10 +193,12 @@ mod tests {
     #[test]
     fn reads_what_it_needs_and_no_more() {
         let facts = read(
-            r#"{"node": "n", "links": [{"name": "vmbr0", "kind": "bridge", "addresses": ["192.0.2.1/24"]}]}"#,
+            r#"{"node": "n", "links": [{"name": "vmbr0", "kind": "bridge", "addresses": ["192.0.2.1/24"]},
+                {"name": "tap100i0", "master": "vmbr0", "no_carrier": true, "isolated": true}]}"#,
         );
         let facts = facts.expect("valid");
-        assert!(facts.links[0].up);
+        assert!(facts.links[0].up && !facts.links[0].no_carrier && !facts.links[0].isolated);
+        assert!(facts.links[1].up && facts.links[1].no_carrier && facts.links[1].isolated);
         assert!(
             facts.links[0]
                 .addresses

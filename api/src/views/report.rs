@@ -4,11 +4,12 @@ use engine::classic::Note;
 use engine::diagnostic::{Diagnostic, Place, Severity};
 use engine::span::Sources;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::features::Feature;
 
 /// The answer of `check --json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CheckView {
     /// The node that was compiled for.
     pub node: String,
@@ -28,7 +29,7 @@ pub struct CheckView {
 }
 
 /// How many diagnostics there are.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct CountsView {
     /// Errors.
     pub error: usize,
@@ -39,7 +40,7 @@ pub struct CountsView {
 }
 
 /// A feature of the kernel.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FeatureView {
     /// What it is.
     pub name: String,
@@ -50,7 +51,7 @@ pub struct FeatureView {
 }
 
 /// A diagnostic.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DiagnosticView {
     /// Stable code.
     pub code: &'static str,
@@ -75,7 +76,7 @@ pub struct DiagnosticView {
 }
 
 /// A difference from the classic firewall.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct NoteView {
     /// Stable id.
     pub id: &'static str,

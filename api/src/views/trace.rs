@@ -5,9 +5,10 @@ use engine::simulate::trace::{Assumption, Deciding, Outcome, Step, Trace};
 use engine::simulate::{Packet, Verdict};
 use engine::span::Sources;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The answer of `simulate --json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TraceView {
     /// The packet, as it was understood.
     pub packet: String,
@@ -24,7 +25,7 @@ pub struct TraceView {
 }
 
 /// A rule in its place.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PlaceView {
     /// Table.
     pub table: String,
@@ -37,7 +38,7 @@ pub struct PlaceView {
 }
 
 /// Why something exists.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum OriginView {
     /// A line of a file.
@@ -64,7 +65,7 @@ pub enum OriginView {
 }
 
 /// One step.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(tag = "step", rename_all = "lowercase")]
 pub enum StepView {
     /// The packet enters a hook.

@@ -15,7 +15,7 @@ pub(super) fn find(config: &Config, diagnostics: &[Diagnostic], notes: &mut Note
         .guests
         .values()
         .filter(|guest| guest.options.enable.value)
-        .flat_map(|guest| guest.nics.values().map(move |nic| (guest, nic)))
+        .flat_map(|guest| guest.nics.values().map(move |nic| (&**guest, nic)))
         .filter(|(_, nic)| nic.firewall)
         .collect();
     for (guest, nic) in &filtered {

@@ -5,12 +5,14 @@
 //! stricter about form than we are. Nothing is said about what nobody uses.
 
 mod guests;
+mod names;
 mod options;
 mod rules;
 
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Place};
+use crate::inputs::Files;
 use crate::model::Config;
 use crate::model::rule::Action;
 use crate::span::{FileId, Sources, Span};
@@ -60,13 +62,14 @@ impl Effect {
     }
 }
 
-/// All differences that this configuration has, by place; what belongs to no line comes last.
-pub fn notes(config: &Config, diagnostics: &[Diagnostic], sources: &Sources) -> Vec<Note> {
+/// All differences that this configuration has, by place; what belongs to no line comes last. Of `files` only the
+/// names of services and protocols are read.
+pub fn notes(config: &Config, diagnostics: &[Diagnostic], sources: &Sources, files: &Files) -> Vec<Note> {
     let mut all = Notes { sources, notes: Vec::new() };
-    rules::find(config, &mut all);
+    rules::find(config, &names::FirstColumns::new(files), &mut all);
     options::find(config, &mut all);
     guests::find(config, diagnostics, &mut all);
-    files(config, &mut all);
+    line_ends(config, &mut all);
     let mut notes = all.notes;
     notes.sort_by_key(|note| match note.place {
         Place::Span(span) => (span.file, span.start, note.id),
@@ -102,7 +105,7 @@ impl Notes<'_> {
 }
 
 /// Line ends and byte order marks, of every file in which something was found.
-fn files(config: &Config, notes: &mut Notes<'_>) {
+fn line_ends(config: &Config, notes: &mut Notes<'_>) {
     let rules = config.datacenter.rules.iter().chain(&config.host.rules);
     let rules = rules.chain(config.guests.values().flat_map(|guest| &guest.rules));
     let rules = rules.chain(config.vnets.values().flat_map(|vnet| &vnet.rules));

@@ -1,12 +1,15 @@
 //! Rules that the classic firewall loses, ignores or reads otherwise, by the text of their lines.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::names::FirstColumns;
 use super::{Effect, Notes};
 use crate::diagnostic::Place;
 use crate::model::Config;
-use crate::model::address::Cidr;
-use crate::model::rule::{Action, Direction, MatchRule, Rule, RuleKind};
+use crate::model::address::{Cidr, Family};
+use crate::model::rule::{Action, Direction, MatchRule, Rule, RuleKind, Transport};
+use crate::tables::icmp;
 
 const LOST: &str = "loses the rule";
 
@@ -19,7 +22,7 @@ enum Scope {
     Vnet,
 }
 
-pub(super) fn find(config: &Config, notes: &mut Notes<'_>) {
+pub(super) fn find(config: &Config, known: &FirstColumns<'_>, notes: &mut Notes<'_>) {
     let host = config.datacenter.rules.iter().chain(&config.host.rules).map(|rule| (Scope::Host, rule));
     let groups = config.datacenter.groups.values().flat_map(|group| &group.rules);
     let guests = config.guests.values().flat_map(|guest| &guest.rules);
@@ -31,6 +34,13 @@ pub(super) fn find(config: &Config, notes: &mut Notes<'_>) {
     for (scope, rule) in all.filter(|(_, rule)| rule.enabled) {
         if let RuleKind::Match(matches) = &rule.kind {
             one(scope, rule, matches, notes);
+            if scope != Scope::Vnet && matches.direction != Direction::Forward {
+                let text = notes.text(rule.span);
+                for (id, ours) in unnamed(&text, matches, known) {
+                    let effect = Effect::of_gained(matches.action);
+                    notes.add(id, Place::Span(rule.span), effect, [LOST, ours]);
+                }
+            }
         }
     }
 }
@@ -104,8 +114,6 @@ fn lost(text: &str) -> Vec<(&'static str, &'static str)> {
     note(level == "warn" || level.bytes().any(|b| b.is_ascii_uppercase()), "D82", "a spelling of the level");
     let icmp_type = value(text, "-icmp-type").unwrap_or_default();
     note(icmp_type.starts_with(|c: char| c.is_ascii_digit()), "D86", "types by number are known");
-    let protocol = value(text, "-p").or_else(|| value(text, "-proto")).unwrap_or_default();
-    note(protocol.bytes().any(|b| b.is_ascii_uppercase()), "D91", "the case of a protocol means nothing");
     for word in ["-sport", "-dport"] {
         let ports = value(text, word).unwrap_or_default();
         note(n_numbers(ports) > 15, "D96", "lists of ports may be of any length");
@@ -119,6 +127,52 @@ fn lost(text: &str) -> Vec<(&'static str, &'static str)> {
     let macro_name = action.split('(').next().unwrap_or_default();
     note(macro_name.eq_ignore_ascii_case("PBS"), "D133", "the macro is known");
     note(macro_name.eq_ignore_ascii_case("HTTP/3"), "D134", "the macro is known");
+    found
+}
+
+/// Names and numbers for which the classic firewall loses a rule, as the host's lists have them.
+fn unnamed(
+    text: &str,
+    matches: &MatchRule,
+    known: &FirstColumns<'_>,
+) -> BTreeSet<(&'static str, &'static str)> {
+    let mut found = BTreeSet::new();
+    let protocol = value(text, "-p").or_else(|| value(text, "-proto")).unwrap_or_default();
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if is_number(protocol) {
+        if !protocol.is_empty() && !known.has_number(protocol) {
+            found.insert(("D92", "any number from 1 to 255"));
+        }
+    } else if known.has_protocol(&protocol.to_ascii_lowercase()) {
+        if !known.has_protocol(protocol) {
+            found.insert(("D91", "the case of a protocol means nothing"));
+        }
+    } else {
+        found.insert(("D93", "protocols may go by their other names"));
+    }
+    let family = matches.components.iter().find_map(|component| match component.transport {
+        Transport::Icmp(_) => Some(Family::V4),
+        Transport::Icmpv6(_) => Some(Family::V6),
+        Transport::Any | Transport::Ports { .. } | Transport::Other(_) => None,
+    });
+    for word in ["-icmp-type", "-dport", "-sport"] {
+        let value = value(text, word).unwrap_or_default();
+        let Some(family) = family else {
+            let starts_name = |item: &&str| item.starts_with(|c: char| c.is_ascii_alphabetic());
+            if value
+                .split(',')
+                .filter(starts_name)
+                .any(|item| !item.contains(':') && !known.has_service(item))
+            {
+                found.insert(("D97", "services may go by their other names"));
+            }
+            continue;
+        };
+        let is_any = family == Family::V6 && value.eq_ignore_ascii_case("any");
+        if is_any || icmp::is_nft_only(family, value) {
+            found.insert(("D89", "names of nftables are known"));
+        }
+    }
     found
 }
 

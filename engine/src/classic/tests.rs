@@ -13,8 +13,9 @@ fn found(name: &str, text: &str) -> Vec<String> {
     files.push((name.to_owned(), text.to_owned()));
     let files = files.into_iter().map(|(path, text)| (path, FileContent::text(&text))).collect();
     let facts = HostFacts { node: "n".to_owned(), ..HostFacts::default() };
-    let compiled = compile(&Inputs { files, facts, ..Inputs::default() });
-    let notes = notes(&compiled.config, &compiled.diagnostics, &compiled.sources);
+    let inputs = Inputs { files, facts, ..Inputs::default() };
+    let compiled = compile(&inputs);
+    let notes = notes(&compiled.config, &compiled.diagnostics, &compiled.sources, &inputs.files);
     let here = notes.iter().filter_map(|note| {
         let crate::diagnostic::Place::Span(span) = note.place else { return None };
         let at = compiled.sources.position(span);
@@ -42,6 +43,19 @@ fn rules_that_the_classic_firewall_loses() {
         ("IN ACCEPT -p tcp -log warn", &["D82"]),
         ("IN ACCEPT -p icmp -icmp-type 8", &["D86"]),
         ("IN ACCEPT -p TCP -dport 22", &["D91"]),
+        ("IN ACCEPT -p icmp -icmp-type info-request", &["D89"]),
+        ("IN ACCEPT -p icmpv6 -dport nd-router-advert", &["D89"]),
+        ("IN ACCEPT -p icmpv6 -icmp-type any", &["D89"]),
+        ("IN ACCEPT -p icmp -icmp-type any", &[]),
+        ("IN ACCEPT -p icmpv6 -icmp-type neighbour-solicitation", &[]),
+        ("IN ACCEPT -p 253", &["D92"]),
+        ("IN ACCEPT -p 47", &[]),
+        ("IN ACCEPT -proto ospf", &[]),
+        ("IN ACCEPT -p OSPFIGP", &["D93"]),
+        ("IN ACCEPT -p tcp -dport 80,www", &["D97"]),
+        ("IN ACCEPT -p tcp -dport http -sport ident", &["D97"]),
+        ("IN ACCEPT -p tcp -dport http:www", &["D97"]),
+        ("IN ACCEPT -p tcp -dport ssh", &[]),
         ("IN ACCEPT -p tcp -dport 0", &["D95"]),
         ("IN ACCEPT -p tcp -dport 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15", &[]),
         ("IN ACCEPT -p tcp -dport 1,2,3,4,5,6,7,8,9,10,11,12,13,14:15,16", &["D96"]),
@@ -77,8 +91,9 @@ fn devices_that_the_classic_firewall_leaves_open() {
         ];
         let files = files.map(|(path, text)| (path.to_owned(), FileContent::text(text))).into();
         let facts = HostFacts { node: "n".to_owned(), ..HostFacts::default() };
-        let compiled = compile(&Inputs { files, facts, ..Inputs::default() });
-        let notes = notes(&compiled.config, &compiled.diagnostics, &compiled.sources);
+        let inputs = Inputs { files, facts, ..Inputs::default() };
+        let compiled = compile(&inputs);
+        let notes = notes(&compiled.config, &compiled.diagnostics, &compiled.sources, &inputs.files);
         notes.iter().map(|note| note.id).collect::<Vec<_>>()
     };
     assert!(with_option(conf).contains(&"D124"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::normal;
 use crate::render::{element_text, rule_text};
-use crate::ruleset::{Chain, ElementData, Ruleset, Set, Table, Value};
+use crate::ruleset::{Base, Chain, ElementData, Ruleset, Set, Table, Value};
 
 /// What `held` lacks, has beyond, or has otherwise than `wanted`. Ignores what [`normal`] levels.
 pub fn differences(wanted: &Ruleset, held: &Ruleset) -> Vec<String> {
@@ -101,7 +101,7 @@ impl Differences {
     }
 
     fn chain(&mut self, wanted: &Chain, held: &Chain) {
-        if wanted.base != held.base {
+        if !is_same_base(wanted.base.as_ref(), held.base.as_ref()) {
             self.add(&format!("wanted {:?}, held {:?}", wanted.base, held.base));
         }
         let shared = wanted.rules.len().min(held.rules.len());
@@ -117,5 +117,17 @@ impl Differences {
         for rule in &held.rules[shared..] {
             self.add(&format!("rule `{}` is not ours", rule_text(rule)));
         }
+    }
+}
+
+/// A listing may leave out the device: then anything is right.
+fn is_same_base(wanted: Option<&Base>, held: Option<&Base>) -> bool {
+    match (wanted, held) {
+        (Some(wanted), Some(held)) => {
+            let is_same_device = held.device.is_none() || held.device == wanted.device;
+            (wanted.hook, wanted.priority) == (held.hook, held.priority) && is_same_device
+        }
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }

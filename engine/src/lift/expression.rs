@@ -6,7 +6,7 @@ use super::{single, text};
 use crate::model::port::PortProtocol;
 use crate::render::{mask_of, numbers_of};
 use crate::ruleset::field::Side;
-use crate::ruleset::{DataType, Field, Value};
+use crate::ruleset::{DataType, Field, Key, Value};
 
 /// `{"payload":{"protocol":"ip","field":"saddr"}}`
 pub(super) fn field(json: &Json) -> Result<Field, String> {
@@ -53,9 +53,12 @@ fn named_field(written: &str) -> Option<Field> {
 }
 
 /// A field, or several in a concatenation.
-pub(super) fn fields(json: &Json) -> Result<Box<[Field]>, String> {
+pub(super) fn fields(json: &Json) -> Result<Key, String> {
     match single(json) {
-        Some(("concat", Json::Array(parts))) => parts.iter().map(field).collect(),
+        Some(("concat", Json::Array(parts))) => {
+            let fields: Vec<Field> = parts.iter().map(field).collect::<Result<_, _>>()?;
+            Key::new(&fields).ok_or_else(|| "a key of many fields".to_owned())
+        }
         _ => Ok([field(json)?].into()),
     }
 }
@@ -83,11 +86,11 @@ impl Reading {
     /// A value: single, `{"prefix":…}` or `{"range":[…]}`.
     pub(super) fn value(self, json: &Json) -> Result<Value, String> {
         match (single(json), json) {
-            (_, Json::String(name)) if self.data_type == DataType::Ifname => {
-                Ok(Value::Name(name.as_str().into()))
+            (_, Json::String(name)) if matches!(self.data_type, DataType::Ifname | DataType::Ifindex) => {
+                Ok(Value::name(name.as_str()))
             }
             (Some(("range", Json::Array(ends))), _) if ends.len() == 2 => {
-                Ok(Value::Number { first: self.number(&ends[0])?, last: self.number(&ends[1])? })
+                Ok(Value::range(self.number(&ends[0])?, self.number(&ends[1])?))
             }
             (Some(("prefix", prefix)), _) => self.prefix(prefix),
             _ => Ok(Value::number(self.number(json)?)),
@@ -102,7 +105,7 @@ impl Reading {
             return Err(format!("a prefix of {len} bits"));
         }
         let mask = mask_of(len, bits);
-        Ok(Value::Number { first: address & mask, last: address | (mask ^ mask_of(bits, bits)) })
+        Ok(Value::range(address & mask, address | (mask ^ mask_of(bits, bits))))
     }
 
     /// A number in any notation, or flags joined in a list or by `|`.

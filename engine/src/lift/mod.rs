@@ -5,21 +5,27 @@
 
 mod differences;
 mod expression;
+mod interfaces;
 mod normal;
 mod set;
 mod statement;
+
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use crate::model::address::Family;
 use crate::model::port::PortProtocol;
-use crate::ruleset::{Base, Chain, HelperObject, Hook, Origin, Rule, RuleId, Ruleset, Table, TableFamily};
+use crate::ruleset::{
+    Base, Chain, Device, HelperObject, Hook, Origin, Rule, RuleId, Ruleset, Table, TableFamily,
+};
 use crate::tables::ct_helpers::CT_HELPERS;
 pub use differences::differences;
+pub use interfaces::with_indexes;
 pub use normal::normal;
 
 /// Origin of everything that a listing told.
-const KERNEL: Origin = Origin::Skeleton("kernel");
+pub(crate) const KERNEL: Origin = Origin::Skeleton("kernel");
 
 /// A listing holds something that the IR cannot say: it is not ours, or somebody changed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +92,13 @@ fn lift_object(
     let table = table.ok_or("its table is not listed before it")?;
     match kind {
         "ct helper" => table.helpers.push(helper(object)?),
-        "set" | "map" => table.sets.push(set::set(object)?),
-        "chain" => table.chains.push(chain(object)?),
+        "set" | "map" => table.sets.push(Arc::new(set::set(object)?)),
+        "chain" => table.chains.push(Arc::new(chain(object)?)),
         "rule" => {
             let name = text(object, "chain")?;
             let chain = table.chains.iter_mut().find(|chain| &*chain.name == name);
-            chain.ok_or("its chain is not listed before it")?.rules.push(rule(object)?);
+            let chain = chain.ok_or("its chain is not listed before it")?;
+            Arc::make_mut(chain).rules.push(rule(object)?);
         }
         _ => return Err("we never make such an object".to_owned()),
     }
@@ -102,6 +109,7 @@ fn table_family(object: &Json) -> Option<TableFamily> {
     match object.get("family")?.as_str()? {
         "inet" => Some(TableFamily::Inet),
         "bridge" => Some(TableFamily::Bridge),
+        "netdev" => Some(TableFamily::Netdev),
         _ => None,
     }
 }
@@ -155,6 +163,7 @@ fn base(object: &Json) -> Result<Base, String> {
         "forward" => Hook::Forward,
         "output" => Hook::Output,
         "postrouting" => Hook::Postrouting,
+        "egress" => Hook::Egress,
         other => return Err(format!("hook {other}")),
     };
     if text(object, "type")? != "filter" || text(object, "policy")? != "accept" {
@@ -162,7 +171,14 @@ fn base(object: &Json) -> Result<Base, String> {
     }
     let priority =
         object.get("prio").and_then(Json::as_i64).and_then(|priority| i32::try_from(priority).ok());
-    Ok(Base { hook, priority: priority.ok_or("no priority")? })
+    // nft 1.0.6 leaves the device out; later versions tell a single one as text or in a list.
+    let device = match object.get("dev") {
+        Some(Json::Array(names)) if names.len() == 1 => names[0].as_str(),
+        Some(name) => Some(name.as_str().ok_or("several devices")?),
+        None => None,
+    };
+    let device = device.map(|name| Device { name: name.into(), index: 0 });
+    Ok(Base { hook, priority: priority.ok_or("no priority")?, device })
 }
 
 fn rule(object: &Json) -> Result<Rule, String> {

@@ -1,9 +1,12 @@
 //! One form for rulesets that nft treats alike: the order of the unordered, and what listings rewrite.
 
+use std::sync::Arc;
+
 use crate::render::{mask_of, numbers_of};
-use crate::ruleset::check::{Implied, fields, implied_by, rejected};
+use crate::ruleset::check::{Implied, implied_by, rejected};
 use crate::ruleset::{
-    Compare, DataType, Element, ElementData, Field, Op, Rule, Ruleset, Set, SetKind, Statement, Table, Value,
+    Bits, Compare, DataType, Element, ElementData, Field, Interval, Op, Rule, Ruleset, Set, SetKind,
+    Statement, Table, Value,
 };
 
 use super::KERNEL;
@@ -22,9 +25,9 @@ fn table(table: &mut Table) {
     table.helpers.sort_by(|a, b| a.name.cmp(&b.name));
     table.helpers.iter_mut().for_each(|helper| helper.origin = KERNEL);
     table.sets.sort_by(|a, b| a.name.cmp(&b.name));
-    table.sets.iter_mut().for_each(set);
+    table.sets.iter_mut().map(Arc::make_mut).for_each(set);
     table.chains.sort_by(|a, b| a.name.cmp(&b.name));
-    for chain in &mut table.chains {
+    for chain in table.chains.iter_mut().map(Arc::make_mut) {
         chain.origin = KERNEL;
         chain.rules.iter_mut().for_each(rule);
     }
@@ -48,10 +51,10 @@ fn set(set: &mut Set) {
 
 fn join_adjacent(elements: &mut Vec<Element>) {
     elements.dedup_by(|next, element| match (&mut *element.key, &*next.key) {
-        ([Value::Number { last, .. }], [Value::Number { first, last: next_last }])
-            if last.checked_add(1) == Some(*first) =>
+        ([Value::Number(numbers)], [Value::Number(next)])
+            if numbers.last().checked_add(1) == Some(next.first()) =>
         {
-            *last = *next_last;
+            *numbers = Interval::new(numbers.first(), next.last());
             true
         }
         _ => false,
@@ -71,7 +74,7 @@ fn rule(rule: &mut Rule) {
 fn implied(statement: &Statement) -> impl Iterator<Item = Implied> {
     // `reject with tcp reset` implies TCP, but listings show what says so.
     let answer = rejected(statement).map(|(network, _)| (network, None));
-    fields(statement).iter().map(|field| implied_by(*field)).chain(answer).chain(family_of_icmp(statement))
+    statement.fields().iter().map(|field| implied_by(*field)).chain(answer).chain(family_of_icmp(statement))
 }
 
 /// `meta l4proto icmp` belongs to one family: listings leave the family out.
@@ -79,21 +82,21 @@ fn family_of_icmp(statement: &Statement) -> Option<Implied> {
     let Statement::Compare(Compare { field: Field::L4proto, op: Op::Eq, value }) = statement else {
         return None;
     };
-    match value {
-        Value::Number { first: 1, last: 1 } => Some((Some("ip"), None)),
-        Value::Number { first: 58, last: 58 } => Some((Some("ip6"), None)),
-        Value::Number { .. } | Value::Name(_) => None,
+    let Value::Number(numbers) = value else { return None };
+    match numbers.single()? {
+        1 => Some((Some("ip"), None)),
+        58 => Some((Some("ip6"), None)),
+        _ => None,
     }
 }
 
 /// `meta l4proto tcp` beside `tcp dport 22`: listings leave out what goes without saying.
 fn is_implied(statement: &Statement, implied: &[Implied]) -> bool {
-    let Statement::Compare(Compare { field, op: Op::Eq, value: Value::Number { first, last } }) = statement
-    else {
+    let Statement::Compare(Compare { field, op: Op::Eq, value: Value::Number(numbers) }) = statement else {
         return false;
     };
-    first == last
-        && implied.iter().any(|(network, transport)| {
+    numbers.single().is_some_and(|number| {
+        implied.iter().any(|(network, transport)| {
             let (name, names) = match field {
                 Field::L4proto => (*transport, DataType::InetProto),
                 Field::Protocol | Field::EtherType => (*network, DataType::EtherType),
@@ -101,27 +104,34 @@ fn is_implied(statement: &Statement, implied: &[Implied]) -> bool {
                 Field::Nfproto if *network == Some("ip6") => (Some("ipv6"), DataType::Nfproto),
                 _ => return false,
             };
-            name.and_then(|name| numbers_of(None, names, name)) == Some(*first)
+            name.and_then(|name| numbers_of(None, names, name)) == Some(number)
         })
+    })
 }
 
 fn normal_statement(statement: &mut Statement) {
     match statement {
-        Statement::Masked { field: Field::CtState, mask, op: Op::Ne, value: 0 } => {
-            *statement = Statement::CtState(*mask);
-        }
-        // All bits count: no mask.
-        Statement::Masked { field, mask, op, value } if *mask == all_bits(*field) => {
-            *statement = Statement::Compare(Compare { field: *field, op: *op, value: Value::number(*value) });
-        }
-        Statement::Masked { field, mask, op, value } => {
-            if let Some(value) = leading_bits(*field, *mask, *value) {
-                *statement = Statement::Compare(Compare { field: *field, op: *op, value });
+        Statement::Masked { field, op, bits } => {
+            if let Some(plain) = without_mask(*field, *op, bits) {
+                *statement = plain;
             }
         }
         Statement::Meter { field, prefix, .. } if *prefix == Some(field.data_type().bits()) => *prefix = None,
         _ => {}
     }
+}
+
+fn without_mask(field: Field, op: Op, bits: &Bits) -> Option<Statement> {
+    let (mask, value) = (bits.mask(), bits.value());
+    if let (Field::CtState, Op::Ne, Ok(states), 0) = (field, op, u32::try_from(mask), value) {
+        return Some(Statement::CtState(states));
+    }
+    // All bits count: no mask.
+    let value = match mask == all_bits(field) {
+        true => Value::number(value),
+        false => leading_bits(field, mask, value)?,
+    };
+    Some(Statement::Compare(Compare { field, op, value }))
 }
 
 fn all_bits(field: Field) -> u128 {
@@ -136,5 +146,5 @@ fn leading_bits(field: Field, mask: u128, value: u128) -> Option<Value> {
         return None;
     }
     mask_len(mask, data_type.bits())?;
-    Some(Value::Number { first: value, last: value | (mask ^ all_bits(field)) })
+    Some(Value::range(value, value | (mask ^ all_bits(field))))
 }

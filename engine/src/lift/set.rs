@@ -9,6 +9,7 @@ use crate::ruleset::{DataType, Element, ElementData, Set, SetKind, Value};
 /// Types that a set can be declared with. nft calls all integers `integer`; the widest common one stands for them.
 const TYPES: &[DataType] = &[
     DataType::Ifname,
+    DataType::Ifindex,
     DataType::Ipv4Addr,
     DataType::Ipv6Addr,
     DataType::EtherAddr,

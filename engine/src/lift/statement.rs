@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::expression::{Reading, field, fields, mask_len};
 use super::{number, only, single, text};
 use crate::model::options::RateUnit;
-use crate::ruleset::{Compare, Field, Limit, Op, RejectWith, Statement, Verdict};
+use crate::ruleset::{Bits, Compare, Device, Field, Key, Limit, Op, RejectWith, Statement, Verdict};
 
 /// Burst of a limit that was given none: what nft(8) says, and what older versions do not list.
 const BURST_DEFAULT: u32 = 5;
@@ -36,6 +36,7 @@ pub(super) fn statement(json: &Json) -> Result<Statement, String> {
         "mangle" => mangle(inner).ok_or_else(unknown),
         "ct helper" => Ok(Statement::CtHelper(inner.as_str().ok_or_else(unknown)?.into())),
         "notrack" => Ok(Statement::Notrack),
+        "fwd" => forward(inner).map(Statement::Forward).ok_or_else(unknown),
         "reject" => reject(inner).map(Statement::Reject).ok_or_else(unknown),
         _ => verdict(json).map(Statement::Verdict),
     }
@@ -72,12 +73,8 @@ fn comparison(json: &Json) -> Result<Statement, String> {
         Some(("&", Json::Array(parts))) if parts.len() == 2 => {
             let field = field(&parts[0])?;
             let reading = Reading::of_field(field);
-            Ok(Statement::Masked {
-                field,
-                mask: reading.number(&parts[1])?,
-                op,
-                value: reading.number(right)?,
-            })
+            let bits = Bits::new(reading.number(&parts[1])?, reading.number(right)?);
+            Ok(Statement::Masked { field, op, bits })
         }
         _ => {
             let field = field(left)?;
@@ -89,14 +86,14 @@ fn comparison(json: &Json) -> Result<Statement, String> {
 fn flags(left: &Json, op: Op, right: &Json) -> Result<Statement, String> {
     let field = field(left)?;
     let mask = Reading::of_field(field).number(right)?;
-    match (field, op) {
-        (Field::CtState, Op::Ne) => Ok(Statement::CtState(mask)),
-        _ => Ok(Statement::Masked { field, mask, op, value: 0 }),
+    match (field, op, u32::try_from(mask)) {
+        (Field::CtState, Op::Ne, Ok(states)) => Ok(Statement::CtState(states)),
+        _ => Ok(Statement::Masked { field, op, bits: Bits::new(mask, 0) }),
     }
 }
 
 /// Key and name of `{"key":…,"data":"@map"}`
-fn keyed(json: &Json) -> Result<(Box<[Field]>, crate::ruleset::Name), String> {
+fn keyed(json: &Json) -> Result<(Key, crate::ruleset::Name), String> {
     let key = fields(json.get("key").ok_or("no key")?)?;
     let map = text(json, "data")?.strip_prefix('@').ok_or("an anonymous map")?;
     Ok((key, map.into()))
@@ -136,7 +133,7 @@ fn meter(json: &Json) -> Result<Statement, String> {
         _ => (field(key)?, None),
     };
     let set = text(json, "set")?.strip_prefix('@').ok_or_else(unknown)?.into();
-    Ok(Statement::Meter { set, field, prefix, limit })
+    Ok(Statement::Meter { set, field, prefix, limit: limit.into() })
 }
 
 /// The mark is set from itself, the connection's mark from a map; we mangle nothing else.
@@ -156,6 +153,18 @@ fn mangle(json: &Json) -> Option<Statement> {
                 (Field::Mark, "&") => Some(Statement::MarkClear(!bits)),
                 _ => None,
             }
+        }
+        _ => None,
+    }
+}
+
+/// Listed by its name, or by its number where there is no such device any more.
+fn forward(json: &Json) -> Option<Device> {
+    match json.get("dev")? {
+        Json::String(name) => Some(Device { name: name.as_str().into(), index: 0 }),
+        Json::Number(index) => {
+            let index = u32::try_from(index.as_u64()?).ok()?;
+            Some(Device { name: index.to_string().into(), index })
         }
         _ => None,
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{differences, normal, ruleset, statement, tables};
-use crate::ruleset::{Compare, Field, Op, Statement, TableFamily, Value};
+use crate::ruleset::{Compare, Field, Op, Statement, TableFamily, Value, build};
 
 fn lifted(json: &Json) -> Statement {
     statement::statement(json).expect("a statement of ours")
@@ -17,9 +17,9 @@ fn ct_state(op: &str, right: &Json) -> Json {
 fn flags_in_every_form_that_versions_list() {
     assert_eq!(lifted(&ct_state("in", &json!("invalid"))), Statement::CtState(1));
     assert_eq!(lifted(&ct_state("in", &json!(["established", "related"]))), Statement::CtState(6));
-    let none = Statement::Masked { field: Field::CtState, mask: 6, op: Op::Eq, value: 0 };
+    let none = build::masked(Field::CtState, 6, 0);
     assert_eq!(lifted(&ct_state("!", &json!(["established", "related"]))), none);
-    let tcp = Statement::Masked { field: Field::TcpFlags, mask: 0x17, op: Op::Eq, value: 2 };
+    let tcp = build::masked(Field::TcpFlags, 0x17, 2);
     let flags = json!({"payload": {"protocol": "tcp", "field": "flags"}});
     for mask in [json!(["fin", "syn", "rst", "ack"]), json!({"|": ["fin", "syn", "rst", "ack"]})] {
         let comparison = json!({"match": {"op": "==", "left": {"&": [flags, mask]}, "right": "syn"}});

@@ -41,6 +41,7 @@ pub fn nics(text: &[u8], file: FileId, vmid: Vmid, kind: GuestKind) -> (BTreeMap
             firewall: false,
             tag: None,
             trunks: false,
+            link_down: false,
             ip: None,
             ip6: None,
             span: line.span(),
@@ -52,7 +53,7 @@ pub fn nics(text: &[u8], file: FileId, vmid: Vmid, kind: GuestKind) -> (BTreeMap
 }
 
 /// Index of a network device, 0 to 31, without leading zero.
-pub(super) fn nic_index(digits: &str) -> Option<u8> {
+pub(crate) fn nic_index(digits: &str) -> Option<u8> {
     let canonical = digits == "0" || !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
     if canonical { digits.parse().ok().filter(|index| *index <= 31) } else { None }
 }
@@ -87,9 +88,9 @@ const MODELS: [&str; 14] = [
 /// Properties that say nothing to a firewall.
 fn meaningless(kind: GuestKind, key: &str) -> bool {
     match kind {
-        GuestKind::Qemu => matches!(key, "link_down" | "queues" | "rate" | "mtu" | "host-tunnel"),
+        GuestKind::Qemu => matches!(key, "queues" | "rate" | "mtu" | "host-tunnel"),
         GuestKind::Lxc => {
-            matches!(key, "name" | "rate" | "mtu" | "link_down" | "host-managed" | "gw" | "gw6")
+            matches!(key, "name" | "rate" | "mtu" | "host-managed" | "gw" | "gw6")
         }
     }
 }
@@ -161,6 +162,11 @@ fn property<'a>(
         (_, "trunks") => {
             nic.trunks = !value.str.is_empty();
             true
+        }
+        (_, "link_down") => {
+            let wanted = boolean(value.str);
+            nic.link_down = wanted.unwrap_or(false);
+            wanted.is_some()
         }
         (GuestKind::Qemu, "macaddr") | (GuestKind::Lxc, "hwaddr") => {
             *mac = Some(value);

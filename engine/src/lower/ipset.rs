@@ -6,7 +6,7 @@ use super::value;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::address::Cidr;
 use crate::model::rule::Scope;
-use crate::model::{Ipset, IpsetAddress, IpsetEntry};
+use crate::model::{Ipset, IpsetAddress, IpsetEntry, LostEntries};
 use crate::parse::cursor::quoted;
 use crate::parse::section::Section;
 
@@ -16,6 +16,7 @@ const SKIPPED: &str = "entry is skipped";
 pub(super) fn lower(section: &Section<'_>, diagnostics: &mut Vec<Diagnostic>) -> Ipset {
     let mut seen = Seen::default();
     let mut entries = Vec::with_capacity(section.lines.len());
+    let mut lost = LostEntries::default();
     for line in &section.lines {
         let malformed = || {
             let message = format!("{} is no entry of an IPSet", quoted(line.raw.bytes));
@@ -37,10 +38,15 @@ pub(super) fn lower(section: &Section<'_>, diagnostics: &mut Vec<Diagnostic>) ->
         });
         match entry {
             Ok(entry) => entries.push(entry),
-            Err(diagnostic) => diagnostics.push(diagnostic),
+            Err(diagnostic) => {
+                if diagnostic.code != Code::EntryRepeated {
+                    lost.add(line.raw.bytes.starts_with(b"!"), line.raw.span());
+                }
+                diagnostics.push(diagnostic);
+            }
         }
     }
-    Ipset { entries, span: Some(section.span) }
+    Ipset { entries, span: Some(section.span), lost }
 }
 
 /// What a set holds so far.

@@ -18,14 +18,11 @@ pub struct Names<'a> {
 impl<'a> Names<'a> {
     /// Reads the three files. One that is absent or unreadable is replaced by a table of well-known names.
     pub fn new(files: &'a Files) -> Names<'a> {
-        let text = |path: &str, instead: &'a str| match files.get(path) {
-            Some(FileContent::Bytes(bytes)) => &bytes[..],
-            Some(FileContent::Unreadable(_)) | None => instead.as_bytes(),
-        };
+        let [of_services, of_protocols, of_ethertypes] = texts(files);
         Names {
-            services: services(text("/etc/services", well_known::SERVICES)),
-            protocols: protocols(text("/etc/protocols", well_known::PROTOCOLS)),
-            ethertypes: ethertypes(text("/etc/ethertypes", well_known::ETHERTYPES)),
+            services: services(of_services),
+            protocols: protocols(of_protocols),
+            ethertypes: ethertypes(of_ethertypes),
         }
     }
 
@@ -56,8 +53,22 @@ impl<'a> Names<'a> {
     }
 }
 
+/// `/etc/services`, `/etc/protocols`, `/etc/ethertypes`, or what stands in for them.
+pub(crate) fn texts(files: &Files) -> [&[u8]; 3] {
+    let text = |(path, instead): (&str, &'static str)| match files.get(path) {
+        Some(FileContent::Bytes(bytes)) => &bytes[..],
+        Some(FileContent::Unreadable(_)) | None => instead.as_bytes(),
+    };
+    let places = [
+        ("/etc/services", well_known::SERVICES),
+        ("/etc/protocols", well_known::PROTOCOLS),
+        ("/etc/ethertypes", well_known::ETHERTYPES),
+    ];
+    places.map(text)
+}
+
 /// The words of each line before its comment: name, number, aliases. Lines that are no text are left out.
-fn entries(text: &[u8]) -> impl Iterator<Item = (&str, &str, impl Iterator<Item = &str>)> {
+pub(crate) fn entries(text: &[u8]) -> impl Iterator<Item = (&str, &str, impl Iterator<Item = &str>)> {
     text.split(|&b| b == b'\n').filter_map(|line| {
         let line = std::str::from_utf8(line).ok()?;
         let mut words = line.split('#').next()?.split_ascii_whitespace();

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::firewall::Lowering;
 use super::names::Names;
+use super::shown::Shown;
 use super::value::{boolean, integer, log_level};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::inputs::RejectMode;
@@ -19,84 +20,129 @@ use crate::parse::nearest::nearest;
 use crate::span::{Span, Spanned};
 use crate::tables::ct_helpers::CT_HELPERS;
 
-/// An option's name, and what a line with it does to the options `O`.
-pub(super) type Known<O> = (&'static str, fn(&mut O, &Given<'_>) -> Outcome);
+/// An option's name, what a line with it does to the options `O`, and what they hold of it, as it would be written.
+pub(super) type Known<O> = (&'static str, fn(&mut O, &Given<'_>) -> Outcome, fn(&O) -> Option<String>);
 
 /// `cluster.fw`
 pub(super) const DATACENTER: &[Known<DatacenterOptions>] = &[
-    ("enable", |o, given| given.set(&mut o.enable, enable)),
-    ("policy_in", |o, given| given.set(&mut o.policy_in, policy)),
-    ("policy_out", |o, given| given.set(&mut o.policy_out, policy)),
-    ("policy_forward", |o, given| given.set(&mut o.policy_forward, policy)),
-    ("ebtables", |o, given| given.set(&mut o.ebtables, flag)),
-    ("log_ratelimit", |o, given| given.set(&mut o.log_ratelimit, log_ratelimit)),
+    ("enable", |o, given| given.set(&mut o.enable, enable), |o| o.enable.shown()),
+    ("policy_in", |o, given| given.set(&mut o.policy_in, policy), |o| o.policy_in.shown()),
+    ("policy_out", |o, given| given.set(&mut o.policy_out, policy), |o| o.policy_out.shown()),
+    ("policy_forward", |o, given| given.set(&mut o.policy_forward, policy), |o| o.policy_forward.shown()),
+    ("ebtables", |o, given| given.set(&mut o.ebtables, flag), |o| o.ebtables.shown()),
+    ("log_ratelimit", |o, given| given.set(&mut o.log_ratelimit, log_ratelimit), |o| o.log_ratelimit.shown()),
 ];
 
 /// `host.fw`
 pub(super) const HOST: &[Known<HostOptions>] = &[
-    ("enable", |o, given| given.set(&mut o.enable, flag)),
-    ("nftables", |o, given| given.set(&mut o.nftables, flag)),
-    ("log_level_in", |o, given| given.set(&mut o.log_level_in, level)),
-    ("log_level_out", |o, given| given.set(&mut o.log_level_out, level)),
-    ("log_level_forward", |o, given| given.set(&mut o.log_level_forward, level)),
-    ("smurf_log_level", |o, given| given.set(&mut o.smurf_log_level, level)),
-    ("tcp_flags_log_level", |o, given| given.set(&mut o.tcp_flags_log_level, level)),
-    ("nosmurfs", |o, given| given.set(&mut o.nosmurfs, flag)),
-    ("tcpflags", |o, given| given.set(&mut o.tcpflags, flag)),
-    ("ndp", |o, given| given.set(&mut o.ndp, flag)),
-    ("nf_conntrack_allow_invalid", |o, given| given.set(&mut o.nf_conntrack_allow_invalid, flag)),
-    ("nf_conntrack_helpers", |o, given| helpers(&mut o.nf_conntrack_helpers, given)),
-    ("nf_conntrack_max", |o, given| given.set(&mut o.nf_conntrack_max, sysctl)),
-    ("nf_conntrack_tcp_timeout_established", |o, given| {
-        given.set(&mut o.nf_conntrack_tcp_timeout_established, sysctl)
-    }),
-    ("nf_conntrack_tcp_timeout_syn_recv", |o, given| {
-        given.set(&mut o.nf_conntrack_tcp_timeout_syn_recv, sysctl)
-    }),
-    ("protection_synflood", |o, given| given.set(&mut o.protection_synflood, flag)),
-    ("protection_synflood_rate", |o, given| {
-        given.set(&mut o.protection_synflood_rate, |word| Ok(u64::from(count_or(word, 200)?)))
-    }),
-    ("protection_synflood_burst", |o, given| {
-        given.set(&mut o.protection_synflood_burst, |word| count_or(word, 1000))
-    }),
-    ("log_nf_conntrack", |o, given| given.set(&mut o.log_nf_conntrack, flag)),
-    ("protection_limit", |_, _| Outcome::NoEffect),
+    ("enable", |o, given| given.set(&mut o.enable, flag), |o| o.enable.shown()),
+    ("nftables", |o, given| given.set(&mut o.nftables, flag), |o| o.nftables.shown()),
+    ("log_level_in", |o, given| given.set(&mut o.log_level_in, level), |o| o.log_level_in.shown()),
+    ("log_level_out", |o, given| given.set(&mut o.log_level_out, level), |o| o.log_level_out.shown()),
+    (
+        "log_level_forward",
+        |o, given| given.set(&mut o.log_level_forward, level),
+        |o| o.log_level_forward.shown(),
+    ),
+    ("smurf_log_level", |o, given| given.set(&mut o.smurf_log_level, level), |o| o.smurf_log_level.shown()),
+    (
+        "tcp_flags_log_level",
+        |o, given| given.set(&mut o.tcp_flags_log_level, level),
+        |o| o.tcp_flags_log_level.shown(),
+    ),
+    ("nosmurfs", |o, given| given.set(&mut o.nosmurfs, flag), |o| o.nosmurfs.shown()),
+    ("tcpflags", |o, given| given.set(&mut o.tcpflags, flag), |o| o.tcpflags.shown()),
+    ("ndp", |o, given| given.set(&mut o.ndp, flag), |o| o.ndp.shown()),
+    (
+        "nf_conntrack_allow_invalid",
+        |o, given| given.set(&mut o.nf_conntrack_allow_invalid, flag),
+        |o| o.nf_conntrack_allow_invalid.shown(),
+    ),
+    (
+        "nf_conntrack_helpers",
+        |o, given| helpers(&mut o.nf_conntrack_helpers, given),
+        |o| o.nf_conntrack_helpers.shown(),
+    ),
+    (
+        "nf_conntrack_max",
+        |o, given| given.set(&mut o.nf_conntrack_max, sysctl),
+        |o| o.nf_conntrack_max.shown(),
+    ),
+    (
+        "nf_conntrack_tcp_timeout_established",
+        |o, given| given.set(&mut o.nf_conntrack_tcp_timeout_established, sysctl),
+        |o| o.nf_conntrack_tcp_timeout_established.shown(),
+    ),
+    (
+        "nf_conntrack_tcp_timeout_syn_recv",
+        |o, given| given.set(&mut o.nf_conntrack_tcp_timeout_syn_recv, sysctl),
+        |o| o.nf_conntrack_tcp_timeout_syn_recv.shown(),
+    ),
+    (
+        "protection_synflood",
+        |o, given| given.set(&mut o.protection_synflood, flag),
+        |o| o.protection_synflood.shown(),
+    ),
+    (
+        "protection_synflood_rate",
+        |o, given| given.set(&mut o.protection_synflood_rate, |word| Ok(u64::from(count_or(word, 200)?))),
+        |o| o.protection_synflood_rate.shown(),
+    ),
+    (
+        "protection_synflood_burst",
+        |o, given| given.set(&mut o.protection_synflood_burst, |word| count_or(word, 1000)),
+        |o| o.protection_synflood_burst.shown(),
+    ),
+    ("log_nf_conntrack", |o, given| given.set(&mut o.log_nf_conntrack, flag), |o| o.log_nf_conntrack.shown()),
+    ("protection_limit", |_, _| Outcome::NoEffect, |_| None),
 ];
 
 /// `<vmid>.fw`
 pub(super) const GUEST: &[Known<GuestOptions>] = &[
-    ("enable", |o, given| given.set(&mut o.enable, flag)),
-    ("policy_in", |o, given| given.set(&mut o.policy_in, policy)),
-    ("policy_out", |o, given| given.set(&mut o.policy_out, policy)),
-    ("policy_forward", |_, _| Outcome::NoEffect),
-    ("log_level_in", |o, given| given.set(&mut o.log_level_in, level)),
-    ("log_level_out", |o, given| given.set(&mut o.log_level_out, level)),
-    ("dhcp", |o, given| given.set(&mut o.dhcp, flag)),
-    ("ndp", |o, given| given.set(&mut o.ndp, flag)),
-    ("radv", |o, given| given.set(&mut o.radv, flag)),
-    ("macfilter", |o, given| given.set(&mut o.macfilter, flag)),
-    ("ipfilter", |o, given| given.set(&mut o.ipfilter, flag)),
-    ("layer2_protocols", |o, given| {
-        let names = given.names;
-        given.set(&mut o.layer2_protocols, |list| layer2_protocols(list, names))
-    }),
+    ("enable", |o, given| given.set(&mut o.enable, flag), |o| o.enable.shown()),
+    ("policy_in", |o, given| given.set(&mut o.policy_in, policy), |o| o.policy_in.shown()),
+    ("policy_out", |o, given| given.set(&mut o.policy_out, policy), |o| o.policy_out.shown()),
+    ("policy_forward", |_, _| Outcome::NoEffect, |_| None),
+    ("log_level_in", |o, given| given.set(&mut o.log_level_in, level), |o| o.log_level_in.shown()),
+    ("log_level_out", |o, given| given.set(&mut o.log_level_out, level), |o| o.log_level_out.shown()),
+    ("dhcp", |o, given| given.set(&mut o.dhcp, flag), |o| o.dhcp.shown()),
+    ("ndp", |o, given| given.set(&mut o.ndp, flag), |o| o.ndp.shown()),
+    ("radv", |o, given| given.set(&mut o.radv, flag), |o| o.radv.shown()),
+    ("macfilter", |o, given| given.set(&mut o.macfilter, flag), |o| o.macfilter.shown()),
+    ("ipfilter", |o, given| given.set(&mut o.ipfilter, flag), |o| o.ipfilter.shown()),
+    (
+        "layer2_protocols",
+        |o, given| {
+            let names = given.names;
+            given.set(&mut o.layer2_protocols, |list| layer2_protocols(list, names))
+        },
+        |o| o.layer2_protocols.shown(),
+    ),
     // Handing packets to an intrusion prevention system needs a queue that no supported one offers.
-    ("ips", |_, _| Outcome::NoEffect),
-    ("ips_queues", |_, _| Outcome::NoEffect),
+    ("ips", |_, _| Outcome::NoEffect, |_| None),
+    ("ips_queues", |_, _| Outcome::NoEffect, |_| None),
 ];
 
 /// `<vnet>.fw`
 pub(super) const VNET: &[Known<VnetOptions>] = &[
-    ("enable", |o, given| given.set(&mut o.enable, nonzero)),
-    ("policy_forward", |o, given| given.set(&mut o.policy_forward, policy)),
-    ("log_level_forward", |o, given| given.set(&mut o.log_level_forward, level)),
+    ("enable", |o, given| given.set(&mut o.enable, nonzero), |o| o.enable.shown()),
+    ("policy_forward", |o, given| given.set(&mut o.policy_forward, policy), |o| o.policy_forward.shown()),
+    (
+        "log_level_forward",
+        |o, given| given.set(&mut o.log_level_forward, level),
+        |o| o.log_level_forward.shown(),
+    ),
 ];
 
 /// `proxmox-firewall.cfg`
 pub(super) const SETTINGS: &[Known<NodeSettings>] = &[
-    ("reject_mode", |o, given| given.put(&mut o.reject_mode, reject_mode)),
-    ("strict", |o, given| given.put(&mut o.strict, flag)),
+    (
+        "refuse_unprotected",
+        |o, given| given.put(&mut o.refuse_unprotected, flag),
+        |o| o.refuse_unprotected.shown(),
+    ),
+    ("reject_mode", |o, given| given.put(&mut o.reject_mode, reject_mode), |o| o.reject_mode.shown()),
+    ("strict", |o, given| given.put(&mut o.strict, flag), |o| o.strict.shown()),
 ];
 
 /// What came of an option's line.
@@ -158,10 +204,10 @@ pub(super) fn lower<O>(options: &mut O, known: &[Known<O>], line: RawLine<'_>, l
         );
         return;
     };
-    let Some((name, apply)) = known.iter().find(|(known, _)| name.is(known)) else {
+    let Some((name, apply, _)) = known.iter().find(|(known, ..)| name.is(known)) else {
         let message = format!("{} is no option of this file", quoted(key.bytes));
         let unknown = name.remark(Code::OptionUnknown, message, "line is skipped");
-        diagnostics.push(match nearest(name.str, known.iter().map(|(known, _)| *known)) {
+        diagnostics.push(match nearest(name.str, known.iter().map(|(known, ..)| *known)) {
             Some(near) => unknown.help(format!("did you mean `{near}`?")),
             None => unknown,
         });
@@ -202,6 +248,38 @@ pub(super) fn lower<O>(options: &mut O, known: &[Known<O>], line: RawLine<'_>, l
             }));
         }
     }
+}
+
+/// What an option takes and holds if no line sets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub name: &'static str,
+    /// Its default, as it would be written; `None`: nothing.
+    pub default: Option<String>,
+    /// What may be written, for people; `None`: anything.
+    pub takes: Option<&'static str>,
+    /// It is known, and does nothing.
+    pub no_effect: bool,
+}
+
+/// The options of a file, in the order of its table.
+pub(super) fn describe<O: Default>(known: &[Known<O>]) -> Vec<Described> {
+    let files = crate::inputs::Files::new();
+    let names = Names::new(&files);
+    let line = Span { file: crate::span::FileId(0), start: 0, end: 0 };
+    let described = |(name, apply, shown): &Known<O>| {
+        // No option takes this: what it would take is what it complains with.
+        let given = Given { value: Cow::Borrowed("\0"), line, names: &names };
+        let outcome = apply(&mut O::default(), &given);
+        let no_effect = matches!(outcome, Outcome::NoEffect);
+        let takes = match outcome {
+            Outcome::Refused(expected) => Some(expected),
+            Outcome::Set | Outcome::Again | Outcome::Partly(_) | Outcome::NoEffect => None,
+        };
+        Described { name, default: shown(&O::default()), takes, no_effect }
+    };
+    known.iter().map(described).collect()
 }
 
 fn flag(word: &str) -> Result<bool, &'static str> {
@@ -253,10 +331,10 @@ fn count_or(word: &str, default: u32) -> Result<u32, &'static str> {
 }
 
 fn reject_mode(word: &str) -> Result<RejectMode, &'static str> {
-    [RejectMode::Drop, RejectMode::Prerouting]
+    RejectMode::ALL
         .into_iter()
         .find(|mode| mode.as_str().eq_ignore_ascii_case(word))
-        .ok_or("modes are `drop` and `prerouting`")
+        .ok_or("modes are `drop`, `prerouting`, `divert` and `fwbr`")
 }
 
 /// `[enable=]1,rate=1/second,burst=5`; a key that is given twice counts as given last.

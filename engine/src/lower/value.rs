@@ -120,15 +120,14 @@ pub(crate) fn ports<'a>(
         }
         names.port(at.str, protocol).ok_or_else(|| not_a_port(at))
     };
-    let mut ranges = Vec::with_capacity(1);
-    for element in text.list() {
-        ranges.push(match element.split_once(b':') {
+    let range = |element: Text<'a>| -> Result<PortRange, Refused<'a>> {
+        match element.split_once(b':') {
             None => {
                 let port = port(element)?;
-                PortRange { first: port, last: port }
+                Ok(PortRange { first: port, last: port })
             }
             Some((first, last)) if first.str.is_empty() || last.str.is_empty() => {
-                return Err(open_range(element, first, last));
+                Err(open_range(element, first, last))
             }
             Some((first, last)) => {
                 let range = PortRange { first: port(first)?, last: port(last)? };
@@ -136,11 +135,14 @@ pub(crate) fn ports<'a>(
                     let refused = Refused::new(Code::PortListInvalid, element, "ends before it begins");
                     return Err(refused.help(format!("write `{}:{}`", last.str, first.str)));
                 }
-                range
+                Ok(range)
             }
-        });
+        }
+    };
+    if !text.str.contains(',') {
+        return Ok(PortList::new(&[range(text)?]));
     }
-    Ok(PortList::new(ranges))
+    Ok(PortList::new(&text.list().map(range).collect::<Result<Vec<PortRange>, _>>()?))
 }
 
 fn not_a_port(at: Text<'_>) -> Refused<'_> {
@@ -231,10 +233,14 @@ fn ipset_ref(text: Text<'_>) -> Result<IpsetRef, Refused<'_>> {
 }
 
 fn object_name(name: Text<'_>) -> Result<ObjectName, Refused<'_>> {
-    name.str.parse().map_err(|invalid| match invalid {
+    name.str.parse().map_err(|invalid| refused_name(name, invalid))
+}
+
+fn refused_name(name: Text<'_>, invalid: InvalidName) -> Refused<'_> {
+    match invalid {
         InvalidName::Grammar => Refused::new(Code::AddressInvalid, name, "is no name"),
         InvalidName::TooLong => Refused::new(Code::NameTooLong, name, "has more than 64 characters"),
-    })
+    }
 }
 
 /// `None`: it does not look like an alias at all.
@@ -247,15 +253,18 @@ pub(crate) fn alias_ref(text: Text<'_>) -> Option<Result<AliasRef, Refused<'_>>>
             _ => return None,
         },
     };
-    match object_name(name) {
+    match name.str.parse() {
         Ok(name) => Some(Ok(AliasRef { scope, name })),
-        Err(refused) if refused.code == Code::NameTooLong => Some(Err(refused)),
-        Err(_) => None,
+        Err(InvalidName::TooLong) => Some(Err(refused_name(name, InvalidName::TooLong))),
+        Err(InvalidName::Grammar) => None,
     }
 }
 
 fn address_list(text: Text<'_>) -> Result<AddressList, Refused<'_>> {
-    let mut intervals: Vec<IpInterval> = Vec::with_capacity(1);
+    if !text.str.contains(',') {
+        return Ok(AddressList::one(interval(text)?));
+    }
+    let mut intervals: Vec<IpInterval> = Vec::new();
     for element in text.list() {
         let interval = interval(element)?;
         if intervals.first().is_some_and(|first| first.family != interval.family) {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,7 +165,7 @@ impl IpInterval {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressList {
     family: Family,
-    intervals: Vec<IpInterval>,
+    intervals: Arc<[IpInterval]>,
 }
 
 impl AddressList {
@@ -174,7 +175,12 @@ impl AddressList {
         if intervals.iter().any(|i| i.family != family) {
             return None;
         }
-        Some(AddressList { family, intervals: join(intervals) })
+        Some(AddressList { family, intervals: join(intervals).into() })
+    }
+
+    /// A single address, network or range.
+    pub fn one(interval: IpInterval) -> AddressList {
+        AddressList { family: interval.family, intervals: [interval].into() }
     }
 
     /// Its family.
@@ -183,7 +189,7 @@ impl AddressList {
     }
 
     /// The intervals, ascending.
-    pub fn intervals(&self) -> &[IpInterval] {
+    pub fn intervals(&self) -> &Arc<[IpInterval]> {
         &self.intervals
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use super::address::Mac;
 use super::names::{IfName, ObjectName, Vmid};
@@ -27,7 +28,7 @@ pub struct Guest {
     /// VM or container.
     pub kind: GuestKind,
     /// `net<index>` of the current configuration.
-    pub nics: BTreeMap<u8, Nic>,
+    pub nics: Arc<BTreeMap<u8, Nic>>,
     /// `[OPTIONS]` of its firewall file; defaults (off) if there is none.
     pub options: GuestOptions,
     /// `[ALIASES]`
@@ -39,7 +40,7 @@ pub struct Guest {
 }
 
 /// A network device of a guest.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nic {
     /// Index of `net<index>`, 0 to 31.
     pub index: u8,
@@ -55,6 +56,8 @@ pub struct Nic {
     pub tag: Option<u16>,
     /// `trunks=` was given.
     pub trunks: bool,
+    /// `link_down=1`: its cable is unplugged.
+    pub link_down: bool,
     /// `ip=` of a container, the address alone.
     pub ip: Option<Ipv4Addr>,
     /// `ip6=` of a container, the address alone.

@@ -10,6 +10,7 @@ pub mod rule;
 pub mod sdn;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::span::{Span, Spanned};
 use address::Cidr;
@@ -19,21 +20,21 @@ use options::{DatacenterOptions, HostOptions, NodeSettings, VnetOptions};
 use rule::Rule;
 use sdn::{Corosync, Sdn};
 
-/// The whole configuration as this node sees it.
+/// The whole configuration as this node sees it. What did not change is shared with the compilation before.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// `cluster.fw`.
-    pub datacenter: Datacenter,
+    pub datacenter: Arc<Datacenter>,
     /// `host.fw` of this node.
-    pub host: Host,
+    pub host: Arc<Host>,
     /// Guests on this node (or with an interface here), by VMID.
-    pub guests: BTreeMap<Vmid, Guest>,
+    pub guests: BTreeMap<Vmid, Arc<Guest>>,
     /// SDN VNets with a firewall file.
-    pub vnets: BTreeMap<VnetName, Vnet>,
+    pub vnets: BTreeMap<VnetName, Arc<Vnet>>,
     /// SDN running configuration and IPAM state.
-    pub sdn: Sdn,
+    pub sdn: Arc<Sdn>,
     /// Cluster links; `None`: there is no `corosync.conf`.
-    pub corosync: Option<Corosync>,
+    pub corosync: Option<Arc<Corosync>>,
     /// The node's own settings file.
     pub settings: NodeSettings,
     /// A file that everything hangs on exists but could not be read: what is enforced must stay.
@@ -89,6 +90,26 @@ pub struct Ipset {
     pub entries: Vec<IpsetEntry>,
     /// Where its section begins; `None` for sets that no file defines.
     pub span: Option<Span>,
+    /// Lines that are no entry.
+    pub lost: LostEntries,
+}
+
+/// Entries of a set that had to be skipped, the first of each kind: what they would have included or excluded may
+/// now be open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LostEntries {
+    /// The set holds fewer addresses than was meant.
+    pub included: Option<Span>,
+    /// `!`: the set holds more addresses than was meant.
+    pub excluded: Option<Span>,
+}
+
+impl LostEntries {
+    /// Notes one more.
+    pub fn add(&mut self, nomatch: bool, span: Span) {
+        let first = if nomatch { &mut self.excluded } else { &mut self.included };
+        first.get_or_insert(span);
+    }
 }
 
 /// One entry of an IPSet.

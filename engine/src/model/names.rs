@@ -37,7 +37,8 @@ impl FromStr for ObjectName {
         if text.len() > 64 {
             return Err(InvalidName::TooLong);
         }
-        Ok(ObjectName(text.to_ascii_lowercase().into()))
+        let is_folded = !text.bytes().any(|b| b.is_ascii_uppercase());
+        Ok(ObjectName(if is_folded { text.into() } else { text.to_ascii_lowercase().into() }))
     }
 }
 

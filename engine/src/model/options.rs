@@ -96,7 +96,7 @@ pub enum Enable {
 }
 
 /// `[OPTIONS]` of `cluster.fw`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatacenterOptions {
     /// Master switch; default off.
     pub enable: Setting<Enable>,
@@ -129,7 +129,7 @@ impl Default for DatacenterOptions {
 pub use crate::tables::ct_helpers::CtHelper;
 
 /// `[OPTIONS]` of `host.fw`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostOptions {
     /// Host input and output; default on.
     pub enable: Setting<bool>,
@@ -198,7 +198,7 @@ impl Default for HostOptions {
 }
 
 /// `[OPTIONS]` of `<vmid>.fw`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuestOptions {
     /// Default off.
     pub enable: Setting<bool>,
@@ -243,7 +243,7 @@ impl Default for GuestOptions {
 }
 
 /// `[OPTIONS]` of `<vnet>.fw`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VnetOptions {
     /// Default off.
     pub enable: Setting<bool>,
@@ -269,6 +269,9 @@ impl Default for VnetOptions {
 pub struct NodeSettings {
     /// `reject_mode`
     pub reject_mode: Option<Spanned<crate::inputs::RejectMode>>,
+    /// `refuse_unprotected`: a guest's device with a firewall joins its bridge only if its rules are enforced, or its
+    /// frames dropped until they are. Read by what plugs devices, for it has to know when nobody answers.
+    pub refuse_unprotected: Option<Spanned<bool>>,
     /// `strict`: a scope in which a skipped DROP or REJECT opens something keeps its last error-free version.
     pub strict: Option<Spanned<bool>>,
 }

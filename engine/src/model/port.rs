@@ -1,5 +1,8 @@
 //! Transport protocols that have ports, and lists of ports.
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 /// IP protocols with ports, as nft(8) names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PortProtocol {
@@ -53,12 +56,30 @@ pub struct PortRange {
 }
 
 /// A list of ports: sorted, disjoint, adjacent ranges joined; empty means "any port".
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortList(Vec<PortRange>);
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct PortList(Ranges);
+
+/// Nearly all lists have one range or none: those need no memory of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+enum Ranges {
+    #[default]
+    None,
+    One(PortRange),
+    /// Two or more.
+    Many(Arc<[PortRange]>),
+}
 
 impl PortList {
     /// Joins ranges in any order into a list.
-    pub fn new(mut ranges: Vec<PortRange>) -> PortList {
+    pub fn new(ranges: &[PortRange]) -> PortList {
+        match ranges {
+            [] => PortList(Ranges::None),
+            [range] => PortList(Ranges::One(*range)),
+            ranges => PortList::joined(ranges.to_vec()),
+        }
+    }
+
+    fn joined(mut ranges: Vec<PortRange>) -> PortList {
         ranges.sort_unstable();
         let mut joined: Vec<PortRange> = Vec::with_capacity(ranges.len());
         for range in ranges {
@@ -69,16 +90,35 @@ impl PortList {
                 _ => joined.push(range),
             }
         }
-        PortList(joined)
+        PortList(match joined[..] {
+            [range] => Ranges::One(range),
+            _ => Ranges::Many(joined.into()),
+        })
     }
 
     /// The ranges, ascending.
     pub fn ranges(&self) -> &[PortRange] {
-        &self.0
+        match &self.0 {
+            Ranges::None => &[],
+            Ranges::One(range) => std::slice::from_ref(range),
+            Ranges::Many(ranges) => ranges,
+        }
     }
 
     /// No restriction.
     pub fn is_any(&self) -> bool {
-        self.0.is_empty()
+        matches!(self.0, Ranges::None)
+    }
+}
+
+impl Ord for PortList {
+    fn cmp(&self, other: &PortList) -> Ordering {
+        self.ranges().cmp(other.ranges())
+    }
+}
+
+impl PartialOrd for PortList {
+    fn partial_cmp(&self, other: &PortList) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }

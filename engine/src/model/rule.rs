@@ -100,6 +100,22 @@ pub struct MatchRule {
     pub macro_name: Option<&'static str>,
 }
 
+impl MatchRule {
+    /// The rule without any condition.
+    pub fn of_all(direction: Direction, action: Action) -> MatchRule {
+        MatchRule {
+            direction,
+            action,
+            iface: None,
+            source: None,
+            dest: None,
+            components: vec![Component { family: None, transport: Transport::Any }],
+            log: None,
+            macro_name: None,
+        }
+    }
+}
+
 /// What a rule asks of family and transport; a macro has one or more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
@@ -196,4 +212,8 @@ pub struct SkippedRule {
     pub direction: Option<Direction>,
     /// Action, if it could be read.
     pub action: Option<Action>,
+    /// What it asks of the transport at least; empty: not readable, so anything.
+    pub transports: Vec<Transport>,
+    /// The group that a GROUP line names.
+    pub group: Option<ObjectName>,
 }

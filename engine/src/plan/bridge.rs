@@ -1,50 +1,61 @@
 //! The table `bridge proxmox-firewall-guests`: base chains, dispatch by port, guests, VNets.
 
 use super::filters;
+use super::guest::GUESTS_OUT;
 use super::log::Label;
-use super::rules::{self, Context, Zone};
+use super::rules::{Context, Zone};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
-use super::{GUEST_TABLE, guest, reject, vnet};
+use super::{divert, groups, reject};
 use crate::inputs::RejectMode;
 use crate::resolve::Resolved;
-use crate::ruleset::{Chain, Field, Hook, Origin, Table, TableFamily, Value, build};
+use crate::ruleset::{Chain, Field, Hook, Origin, TableFamily, Value, build};
 
-/// The whole table.
-pub(super) fn table(resolved: &Resolved) -> Table {
+const DISPATCH: Origin = Origin::Skeleton("dispatch");
+/// Frames from guests' ports.
+const PORTS_OUT: &str = "ports-out";
+/// Frames to guests' ports.
+const PORTS_IN: &str = "ports-in";
+
+/// All of the table but VNets and guests.
+pub(super) fn skeleton(resolved: &Resolved) -> Unit {
     let mut table = Unit::default();
-    let answers = resolved.reject_mode == RejectMode::Prerouting;
+    let answers = resolved.reject_mode.answers_bridged();
     base_chains(resolved, answers, &mut table);
-    skeleton(resolved, answers, &mut table);
+    around_rules(resolved, answers, &mut table);
     shared_groups(resolved, answers, &mut table);
     bridges(resolved, &mut table);
-    for vnet in &resolved.vnets {
-        table.absorb(vnet::bridged(resolved, vnet, answers));
-    }
-    for guest in &resolved.guests {
-        table.absorb(guest::unit(resolved, guest));
-    }
-    table.into_table(TableFamily::Bridge, GUEST_TABLE)
+    table
 }
 
 fn base_chains(resolved: &Resolved, answers: bool, table: &mut Unit) {
-    table.chains.push(reject::entering(resolved));
     table.chains.extend(filters::synflood(resolved, [Shared::BridgeSynV4, Shared::BridgeSynV6]));
     let helpers = super::inet::helpers(resolved, TableFamily::Bridge, table);
     table.chains.extend(helpers);
-    table.chains.push(dispatch("vm-out", Hook::Prerouting, Field::Iifname, Shared::VmMapOut));
+    if resolved.reject_mode == RejectMode::Divert {
+        table.chains.push(divert::answering(resolved));
+    }
+    let mut out = ChainBuilder::base("vm-out", Hook::Prerouting, 0, DISPATCH);
+    out.rule(Origin::Skeleton("mark bits"), reject::entering(resolved));
+    table.chains.push(of_ports(out, Field::Iifname, PORTS_OUT));
     if answers {
         table.chains.push(reject::vnets_base());
         table.chains.push(reject::guests_base());
     }
     let mut forward = ChainBuilder::base("forward", Hook::Forward, 0, Origin::Skeleton("vnet zones"));
+    reject::crossing(resolved, &mut forward);
     let by_bridge = build::vmap(&[Field::Ibrname], &Shared::BridgeMap.name());
     forward.rule(Origin::Skeleton("vnet zones"), vec![by_bridge]);
     table.chains.push(forward.finish());
-    table.chains.push(reject::crossing(resolved));
     table.chains.push(reject::outgoing(resolved));
-    table.chains.push(dispatch("vm-in", Hook::Postrouting, Field::Oifname, Shared::VmMapIn));
+    if resolved.reject_mode == RejectMode::Divert {
+        table.chains.push(divert::unmarked(resolved));
+    }
+    let into = ChainBuilder::base("vm-in", Hook::Postrouting, 0, DISPATCH);
+    table.chains.push(of_ports(into, Field::Oifname, PORTS_IN));
     table.chains.push(reject::leaving(resolved));
+    table.chains.extend([reject::clearing(resolved), reject::arriving(resolved)]);
+    ports(resolved, table);
     for (name, port, bridge) in
         [("unknown-out", Field::Iifname, Field::Ibrname), ("unknown-in", Field::Oifname, Field::Obrname)]
     {
@@ -52,16 +63,31 @@ fn base_chains(resolved: &Resolved, answers: bool, table: &mut Unit) {
     }
 }
 
-/// By port to the guest's zone; a guest's port that no policy knows is not open.
-fn dispatch(name: &str, hook: Hook, port: Field, map: Shared) -> Chain {
-    let mut chain = ChainBuilder::base(name, hook, 0, Origin::Skeleton("dispatch"));
-    chain.rule(Origin::Skeleton("dispatch"), vec![build::vmap(&[port], &map.name())]);
-    let unknown = if port == Field::Iifname { "unknown-out" } else { "unknown-in" };
+/// Frames of guests' ports, by name: all others have nothing to look up.
+fn of_ports(mut chain: ChainBuilder, port: Field, ports: &str) -> Chain {
     for prefix in ["tap*", "veth*"] {
-        let origin = Origin::Skeleton("unknown ports");
-        chain.rule(origin, vec![build::named(port, prefix), build::goto(unknown)]);
+        chain.rule(DISPATCH, vec![build::named(port, prefix), build::goto(ports)]);
     }
     chain.finish()
+}
+
+/// By port to the guest's zone; a guest's port that no policy knows is not open.
+fn ports(resolved: &Resolved, table: &mut Unit) {
+    let mut out = ChainBuilder::regular(PORTS_OUT, DISPATCH);
+    // Not from each guest's chain: whenever a rule is added the kernel walks all ways through the table, and from here
+    // it is one to the chains with the permitted targets of all of them.
+    let filtered = build::in_set(&[Field::Iifname], &Shared::FilteredPorts.name());
+    out.rule(Origin::Skeleton("guest zones"), vec![filtered, build::jump(GUESTS_OUT)]);
+    let mut into = ChainBuilder::regular(PORTS_IN, DISPATCH);
+    into.rule(Origin::Skeleton("mark bits"), reject::arrives_marked(resolved));
+    for (mut chain, port, map, unknown) in [
+        (out, Field::Iifname, Shared::VmMapOut, "unknown-out"),
+        (into, Field::Oifname, Shared::VmMapIn, "unknown-in"),
+    ] {
+        chain.rule(DISPATCH, vec![build::vmap(&[port], &map.name())]);
+        chain.rule(Origin::Skeleton("unknown ports"), vec![build::goto(unknown)]);
+        table.chains.push(chain.finish());
+    }
 }
 
 /// Ports that are named like a guest's, on bridges that are ours to judge. nftables compares prefixes alone: a
@@ -86,13 +112,16 @@ fn unknown(name: &str, port: Field, bridge: Field, table: &mut Unit) {
     table.chains.push(chain.finish());
 }
 
-fn skeleton(resolved: &Resolved, answers: bool, table: &mut Unit) {
+fn around_rules(resolved: &Resolved, answers: bool, table: &mut Unit) {
     filters::refusals(resolved, resolved.host.log_level_out.value, table);
-    table.chains.push(filters::guests_in(resolved));
+    filters::guests_in(resolved, table);
     filters::guests_out(resolved, table);
-    filters::preambles(TableFamily::Bridge, table);
+    filters::preambles(TableFamily::Bridge, resolved.reject_mode, table);
     if answers {
         table.chains.push(reject::prelude(resolved));
+    }
+    if resolved.reject_mode == RejectMode::Divert {
+        table.chains.push(divert::chain(resolved));
     }
     table.chains.push(reject::limited());
     table.chains.push(reject::answers(TableFamily::Bridge));
@@ -104,7 +133,7 @@ fn shared_groups(resolved: &Resolved, answers: bool, table: &mut Unit) {
         zones.extend([Zone::GuestReject, Zone::VnetReject]);
     }
     for zone in zones {
-        rules::shared_groups(group_context(resolved, zone), table);
+        groups::shared(group_context(resolved, zone), table);
     }
 }
 
@@ -116,20 +145,25 @@ pub(super) fn group_context(resolved: &Resolved, zone: Zone) -> Context<'_> {
         log_rate: resolved.datacenter.log_ratelimit.value,
         groups: &resolved.groups,
         guest: None,
+        mode: resolved.reject_mode,
     }
 }
 
 fn bridges(resolved: &Resolved, table: &mut Unit) {
     for bridge in &resolved.guest_bridges {
-        let key = [Value::Name(bridge.shared())];
+        let key = [Value::name(bridge.shared())];
         table.element(Shared::GuestBridges, key, Origin::Skeleton("unknown ports"));
     }
     for port in &resolved.stacked_ports {
-        let key = [Value::Name(port.shared())];
+        let key = [Value::name(port.shared())];
         table.element(Shared::StackedPorts, key, Origin::Skeleton("mark bits"));
     }
+    for port in &resolved.isolated_ports {
+        let key = [Value::name(port.shared())];
+        table.element(Shared::IsolatedPorts, key, Origin::Skeleton("isolated ports"));
+    }
     for port in &resolved.foreign_ports {
-        let key = [Value::Name(port.shared())];
+        let key = [Value::name(port.shared())];
         table.element(Shared::ForeignPorts, key, Origin::Skeleton("unknown ports"));
     }
 }

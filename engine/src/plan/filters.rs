@@ -2,26 +2,32 @@
 //! blacklist, smurfs, TCP flags, policy preamble. Order: the zone's table in ARCHITECTURE.md.
 
 use super::log::{self, Label};
-use super::reject;
 use super::rules::{Context, ETHERTYPE_ARP, ETHERTYPE_IPV4, Zone, address_field};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
+use super::{divert, reject};
+use crate::inputs::RejectMode;
 use crate::model::address::{Cidr, Family};
 use crate::model::options::LogLevel;
 use crate::model::port::{PortProtocol, PortRange};
 use crate::model::rule::Action;
-use crate::resolve::Resolved;
+use crate::resolve::{Ipset, Resolved};
 use crate::ruleset::field::Side;
 use crate::ruleset::{Chain, DataType, Field, Hook, Name, Origin, Statement, TableFamily, Value, build};
 
 /// Shared start of a guest's in zone.
 pub(super) const GUESTS_IN: &str = "guests-in";
+/// Pieces of datagrams in a guest's in zone.
+const LATER_FRAGMENTS: &str = "later-fragments";
+const FRAGMENTS: Origin = Origin::Skeleton("fragments");
 /// Shared start of a guest's reject pass.
 pub(super) const GUESTS_REJECT: &str = "guests-reject";
 /// The preamble inside the reject pass.
 pub(super) const PREAMBLE_PASS: &str = "preamble-pass";
 /// Silent noise before a logged policy DROP.
 pub(super) const PREAMBLE_DROP: &str = "preamble-drop";
+/// Silent noise before a policy REJECT towards a guest, in mode `divert`.
+pub(super) const PREAMBLE_DIVERT: &str = "preamble-divert";
 /// Silent noise before a policy REJECT.
 pub(super) const PREAMBLE_REJECT: &str = "preamble-reject";
 
@@ -71,8 +77,8 @@ fn refuse(ends: Ends, refused: Refused) -> Statement {
     }
 }
 
-fn blacklisted() -> Refused {
-    Refused { chain: "blacklist", origin: Origin::Skeleton("blacklist") }
+fn blacklisted(ipset: &Ipset) -> Refused {
+    Refused { chain: "blacklist", origin: ipset.span.map_or(Origin::Skeleton("blacklist"), Origin::Line) }
 }
 
 fn smurf(resolved: &Resolved) -> Refused {
@@ -95,7 +101,7 @@ pub(super) fn sources(resolved: &Resolved, ends: Ends, chain: &mut ChainBuilder)
 /// Sources in the datacenter's set `blacklist`.
 pub(super) fn blacklist(resolved: &Resolved, ends: Ends, chain: &mut ChainBuilder) {
     let Some(ipset) = &resolved.blacklist else { return };
-    let refused = blacklisted();
+    let refused = blacklisted(ipset);
     for family in Family::BOTH {
         if !ipset.of(family).is_empty() {
             let set: Name = kernel_set(&ipset.name, family);
@@ -169,8 +175,8 @@ pub(super) fn tcp_flags(resolved: &Resolved, ends: Ends, chain: &mut ChainBuilde
 /// The chains that log and drop what a filter refuses.
 pub(super) fn refusals(resolved: &Resolved, blacklist_level: Option<LogLevel>, unit: &mut Unit) {
     let mut all = Vec::new();
-    if resolved.blacklist.is_some() {
-        all.push((blacklisted(), blacklist_level));
+    if let Some(ipset) = &resolved.blacklist {
+        all.push((blacklisted(ipset), blacklist_level));
     }
     if resolved.host.nosmurfs.value {
         all.push((smurf(resolved), resolved.host.smurf_log_level.value));
@@ -191,7 +197,7 @@ pub(super) fn refusals(resolved: &Resolved, blacklist_level: Option<LogLevel>, u
     }
     if let Some(ipset) = &resolved.blacklist {
         for family in Family::BOTH {
-            unit.ipset(ipset, family);
+            unit.ipset(&ipset.name, family);
         }
     }
 }
@@ -217,27 +223,41 @@ pub(super) fn answers(resolved: &Resolved, chain: &mut ChainBuilder) {
     chain.rule(origin, vec![build::masked(Field::Mark, answer, answer), build::accept()]);
 }
 
-/// Shared start of a guest's in zone.
-pub(super) fn guests_in(resolved: &Resolved) -> Chain {
+/// Shared start of a guest's in zone, and the chain that it calls.
+pub(super) fn guests_in(resolved: &Resolved, unit: &mut Unit) {
     let mut chain = ChainBuilder::regular(GUESTS_IN, Origin::Skeleton("guest inbound"));
-    answers(resolved, &mut chain);
     known(&mut chain);
+    for later in later_fragments() {
+        chain.rule(FRAGMENTS, vec![later, build::goto(LATER_FRAGMENTS)]);
+    }
     tcp_flags(resolved, Ends::Dropped, &mut chain);
     invalid(resolved, &mut chain);
     let arp = build::is(Field::Protocol, ETHERTYPE_ARP);
     chain.rule(Origin::Skeleton("arp"), vec![arp, build::accept()]);
     blacklist(resolved, Ends::Dropped, &mut chain);
     bridge_smurfs(resolved, Ends::Dropped, &mut chain);
-    // Only what the host sends or routes comes in pieces here; later ones are useless without the first, which
-    // the rules see.
-    let fragments = Origin::Skeleton("fragments");
-    chain.rule(fragments, vec![build::not_masked(Field::IpFragOff, 0x1fff, 0), build::accept()]);
-    chain.rule(fragments, vec![build::is_not(Field::FragOff, 0), build::accept()]);
     dhcp(Field::Oifname, [(67, 68), (547, 546)], &mut chain);
     ndp(Field::Oifname, (133, 136), &mut chain);
     let own = build::in_set(&[Field::Oifname, Field::EtherDaddr], &Shared::Macs.name());
     connmark(vec![own], Field::Oifname, &mut chain);
+    unit.chains.extend([chain.finish(), guests_in_pieces(resolved)]);
+}
+
+/// Only what the host sends or routes comes in pieces to a guest; later ones are useless without the first, which the
+/// rules see. Rules for ports and flags would read what happens to stand there: nf_tables looks for it behind the
+/// addresses of any piece (seen on 6.12).
+fn guests_in_pieces(resolved: &Resolved) -> Chain {
+    let mut chain = ChainBuilder::regular(LATER_FRAGMENTS, FRAGMENTS);
+    invalid(resolved, &mut chain);
+    blacklist(resolved, Ends::Dropped, &mut chain);
+    bridge_smurfs(resolved, Ends::Dropped, &mut chain);
+    chain.rule(FRAGMENTS, vec![build::accept()]);
     chain.finish()
+}
+
+/// Conditions for all pieces of a datagram but the first, in either family.
+fn later_fragments() -> [Statement; 2] {
+    [build::not_masked(Field::IpFragOff, 0x1fff, 0), build::is_not(Field::FragOff, 0)]
 }
 
 /// DHCP and DHCPv6 by option: `dhcp: 0` drops before the rules.
@@ -349,25 +369,20 @@ fn layer2(chain: &mut ChainBuilder, unit: &mut Unit) {
     unit.chains.push(listed.finish());
 }
 
-/// A client without address asks before the IP filter; with a foreign address it is met by the filter first.
+/// A client without address asks before the IP filter; with a foreign address it is met by the filter first. So is
+/// any DHCPv6 client: it asks from a link-local address, and the filter permits that of its MAC anyway.
 fn early_dhcp(chain: &mut ChainBuilder) {
     let origin = Origin::Option { name: "dhcp", at: None };
     let on = build::not_in_set(&[Field::Iifname], &Shared::DhcpOff.name());
-    let link_local: Cidr = "fe80::/10".parse().expect("a constant");
-    for (sport, dport, source) in
-        [(68, 67, build::is(Field::IpSaddr, 0)), (546, 547, build::network(Field::Ip6Saddr, link_local))]
-    {
-        let exchange = vec![build::udp_sport(sport), build::udp_dport(dport), source, on.clone()];
-        chain.rule(origin, [exchange, vec![build::accept()]].concat());
-    }
+    let no_address = build::is(Field::IpSaddr, 0);
+    let exchange = [build::udp_sport(68), build::udp_dport(67), no_address, on, build::accept()];
+    chain.rule(origin, exchange);
 }
 
 /// Sets of the noise that the preamble names.
 fn noise_ports(unit: &mut Unit) -> [Name; 2] {
     let ports = |list: &[(u16, u16)]| {
-        list.iter()
-            .map(|(first, last)| Value::Number { first: (*first).into(), last: (*last).into() })
-            .collect()
+        list.iter().map(|(first, last)| Value::range((*first).into(), (*last).into())).collect()
     };
     let origin = Origin::Skeleton("policy preamble");
     let udp = ports(&[(135, 135), (137, 139), (445, 445)]);
@@ -388,7 +403,7 @@ fn preamble(family: TableFamily, name: &str, smb: &Statement, rest: &Statement, 
         chain.rule(origin, conditions);
     };
     match family {
-        TableFamily::Bridge => {
+        TableFamily::Bridge | TableFamily::Netdev => {
             silent(vec![build::masked(Field::EtherDaddr, reject::GROUP_BIT, reject::GROUP_BIT)], rest);
         }
         TableFamily::Inet => {
@@ -413,13 +428,16 @@ fn preamble(family: TableFamily, name: &str, smb: &Statement, rest: &Statement, 
 }
 
 /// The preambles of a table.
-pub(super) fn preambles(family: TableFamily, unit: &mut Unit) {
+pub(super) fn preambles(family: TableFamily, mode: RejectMode, unit: &mut Unit) {
     let drop = build::drop();
     let mut all = vec![(PREAMBLE_DROP, drop.clone(), drop.clone())];
     match family {
         TableFamily::Inet => all.push((PREAMBLE_REJECT, build::goto(reject::REJECT), drop)),
-        TableFamily::Bridge => {
+        TableFamily::Bridge | TableFamily::Netdev => {
             all.push((PREAMBLE_PASS, build::goto(reject::REJECT_GUEST), build::accept()));
+            if mode == RejectMode::Divert {
+                all.push((PREAMBLE_DIVERT, build::goto(divert::DIVERT), drop));
+            }
         }
     }
     for (name, smb, rest) in all {
@@ -456,7 +474,7 @@ pub(super) fn policy(
     if context.zone != Zone::VnetReject || action != Action::Accept {
         statements.push(build::counter());
     }
-    statements.push(context.zone.verdict(action));
+    statements.push(context.verdict(action));
     chain.rule(origin, statements);
 }
 
@@ -472,9 +490,13 @@ pub(super) fn synflood(resolved: &Resolved, [v4, v6]: [Shared; 2]) -> Option<Cha
     let burst = nonzero(options.protection_synflood_burst.value.into(), 1000);
     let limit = build::per_second(rate, u32::try_from(burst).unwrap_or(u32::MAX));
     let mut chain = ChainBuilder::base("synflood", Hook::Prerouting, -250, origin);
+    // Before they are gathered.
+    for later in later_fragments() {
+        chain.rule(FRAGMENTS, vec![later, build::accept()]);
+    }
     for (set, field, prefix) in [(v4, Field::IpSaddr, None), (v6, Field::Ip6Saddr, Some(64))] {
         let opens = build::masked(Field::TcpFlags, FIN | SYN | RST | ACK, SYN);
-        let meter = Statement::Meter { set: set.name(), field, prefix, limit };
+        let meter = Statement::Meter { set: set.name(), field, prefix, limit: limit.into() };
         chain.rule(origin, vec![opens, meter, build::counter(), build::drop()]);
     }
     Some(chain.finish())

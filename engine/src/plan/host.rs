@@ -27,6 +27,7 @@ pub(super) fn zones(resolved: &Resolved, table: &mut Unit) {
 
 fn context<'a>(resolved: &'a Resolved, zone: Zone, chain: &'a str) -> Context<'a> {
     Context {
+        mode: resolved.reject_mode,
         zone,
         label: Label { vmid: 0, chain },
         log_rate: resolved.datacenter.log_ratelimit.value,
@@ -170,7 +171,7 @@ fn management_in(resolved: &Resolved, base: &mut ChainBuilder, table: &mut Unit)
     let ports = port_set("management-ports", &MANAGEMENT_IN, table);
     for family in Family::BOTH {
         if !resolved.management.of(family).is_empty() {
-            let set = table.ipset(&resolved.management, family);
+            let set = table.ipset(&resolved.management.name, family);
             let source = build::in_set(&[rules::address_field(family, Side::Source)], &set);
             base.rule(origin, vec![ports.clone(), source, build::accept()]);
         }
@@ -182,7 +183,7 @@ fn management_out(resolved: &Resolved, base: &mut ChainBuilder, table: &mut Unit
     let ports = port_set("management-ports-out", &MANAGEMENT_OUT, table);
     for family in Family::BOTH {
         if !resolved.local_network.of(family).is_empty() {
-            let set = table.ipset(&resolved.local_network, family);
+            let set = table.ipset(&resolved.local_network.name, family);
             let dest = build::in_set(&[rules::address_field(family, Side::Dest)], &set);
             base.rule(origin, vec![ports.clone(), dest, build::accept()]);
         }
@@ -190,7 +191,7 @@ fn management_out(resolved: &Resolved, base: &mut ChainBuilder, table: &mut Unit
 }
 
 fn port_set(name: &str, ports: &[PortRange], table: &mut Unit) -> Statement {
-    let value = |range: &PortRange| Value::Number { first: range.first.into(), last: range.last.into() };
+    let value = |range: &PortRange| Value::range(range.first.into(), range.last.into());
     let values = ports.iter().map(value).collect();
     let origin = Origin::Skeleton("management");
     let set = table.column(name.to_owned(), DataType::InetService, values, origin);
@@ -210,7 +211,7 @@ fn corosync(resolved: &Resolved, peer: Side, base: &mut ChainBuilder, table: &mu
             base.rule(origin, vec![ports.clone(), link, build::accept()]);
         }
         if corosync.unresolved && !resolved.management.of(family).is_empty() {
-            let set = table.ipset(&resolved.management, family);
+            let set = table.ipset(&resolved.management.name, family);
             let anyone = build::in_set(&[rules::address_field(family, peer)], &set);
             base.rule(origin, vec![ports.clone(), anyone, build::accept()]);
         }

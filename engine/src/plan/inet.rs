@@ -1,35 +1,31 @@
 //! The table `inet proxmox-firewall`: base chains of host, forward and VNet zones, helpers, mark bits.
 
+use super::groups;
 use super::rules::{self, Zone};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
-use super::{HOST_TABLE, bridge, filters, host, reject, vnet};
+use super::{bridge, filters, host, reject};
 use crate::model::address::Family;
 use crate::resolve::Resolved;
 use crate::ruleset::field::Side;
-use crate::ruleset::{
-    Chain, Field, HelperObject, Hook, Name, Origin, Statement, Table, TableFamily, Value, build,
-};
+use crate::ruleset::{Chain, Field, HelperObject, Hook, Name, Origin, Statement, TableFamily, Value, build};
 
-/// The whole table.
-pub(super) fn table(resolved: &Resolved) -> Table {
+/// All of the table but VNets.
+pub(super) fn skeleton(resolved: &Resolved) -> Unit {
     let mut table = Unit::default();
     base_chains(resolved, &mut table);
     filters::refusals(resolved, resolved.host.log_level_in.value, &mut table);
-    filters::preambles(TableFamily::Inet, &mut table);
+    filters::preambles(TableFamily::Inet, resolved.reject_mode, &mut table);
     table.chains.push(reject::answers(TableFamily::Inet));
     host::zones(resolved, &mut table);
     for zone in [Zone::HostIn, Zone::HostOut, Zone::HostForward] {
-        rules::shared_groups(bridge::group_context(resolved, zone), &mut table);
-    }
-    for vnet in &resolved.vnets {
-        table.absorb(vnet::routed(resolved, vnet));
+        groups::shared(bridge::group_context(resolved, zone), &mut table);
     }
     for interface in &resolved.towards_guests {
-        let key = [Value::Name(interface.shared())];
+        let key = [Value::name(interface.shared())];
         table.element(Shared::TowardsGuests, key, Origin::Skeleton("mark bits"));
     }
-    table.into_table(TableFamily::Inet, HOST_TABLE)
+    table
 }
 
 fn base_chains(resolved: &Resolved, table: &mut Unit) {
@@ -87,7 +83,7 @@ pub(super) fn helpers(resolved: &Resolved, family: TableFamily, table: &mut Unit
     }
     let hooks: &[(&str, Hook)] = match family {
         TableFamily::Inet => &[("helpers", Hook::Prerouting), ("helpers-output", Hook::Output)],
-        TableFamily::Bridge => &[("helpers", Hook::Prerouting)],
+        TableFamily::Bridge | TableFamily::Netdev => &[("helpers", Hook::Prerouting)],
     };
     let chain = |(name, hook): &(&str, Hook)| {
         let mut chain = ChainBuilder::base(name, *hook, -150, origin);

@@ -82,7 +82,7 @@ fn announcements(origin: Origin, unit: &mut Unit) {
 
 /// What a NIC permits.
 pub(super) fn nic(nic: &Nic, permitted: &[IpInterval], origin: Origin, unit: &mut Unit) {
-    let port = Value::Name(nic.ifname.shared());
+    let port = Value::name(nic.ifname.shared());
     unit.element(Shared::Ipfilter, [port.clone()], origin);
     for interval in permitted {
         let single = interval.first == interval.last;
@@ -92,7 +92,7 @@ pub(super) fn nic(nic: &Nic, permitted: &[IpInterval], origin: Origin, unit: &mu
             (Family::V6, true) => Shared::IpfilterV6,
             (Family::V6, false) => Shared::IpfilterNetsV6,
         };
-        let value = Value::Number { first: interval.first, last: interval.last };
+        let value = Value::range(interval.first, interval.last);
         unit.element(shared, [port.clone(), value], origin);
     }
     if permitted.iter().all(|interval| interval.family == Family::V6) {

@@ -1,5 +1,6 @@
 //! Log prefixes, exactly as `pvefw-logger` reads them: `:VMID:LEVEL:CHAIN: MESSAGE: `.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
 use siphasher::sip::SipHasher13;
@@ -26,18 +27,31 @@ pub(super) fn statements(
     message: &str,
     rate: Option<Rate>,
 ) -> impl Iterator<Item = Statement> {
-    let prefix = format!(":{}:{}:{}: {message}: ", label.vmid, level.number(), short(label.chain));
+    let mut prefix = String::with_capacity(64);
+    for part in [
+        ":",
+        &label.vmid.to_string(),
+        ":",
+        &level.number().to_string(),
+        ":",
+        &short(label.chain),
+        ": ",
+        message,
+        ": ",
+    ] {
+        prefix.push_str(part);
+    }
     rate.map(build::limit).into_iter().chain([Statement::Log(prefix.into())])
 }
 
 /// A name of at most 28 characters: a longer one is cut, and a hash keeps two of them apart.
-fn short(chain: &str) -> String {
+fn short(chain: &str) -> Cow<'_, str> {
     if chain.len() <= CHAIN_MAX {
-        return chain.to_owned();
+        return Cow::Borrowed(chain);
     }
     let mut hasher = SipHasher13::new();
     chain.hash(&mut hasher);
-    format!("{}~{:06x}", &chain[..CHAIN_MAX - 7], hasher.finish() & 0xff_ffff)
+    Cow::Owned(format!("{}~{:06x}", &chain[..CHAIN_MAX - 7], hasher.finish() & 0xff_ffff))
 }
 
 #[cfg(test)]
@@ -46,7 +60,8 @@ mod tests {
 
     #[test]
     fn long_names_stay_apart_and_within_the_loggers_limit() {
-        let [a, b] = ["x", "y"].map(|end| short(&format!("group-a-rather-long-group-name-{end}")));
+        let [a, b] =
+            ["x", "y"].map(|end| short(&format!("group-a-rather-long-group-name-{end}")).into_owned());
         assert_eq!((a.len(), b.len()), (CHAIN_MAX, CHAIN_MAX));
         assert_ne!(a, b);
     }

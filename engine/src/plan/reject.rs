@@ -5,13 +5,15 @@
 //! the pass with `accept` of its own base chain, and postrouting decides as if there had been no pass.
 
 use super::filters::{self, Ends};
+use super::overlap;
 use super::rules::{self, Zone};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
+use crate::inputs::RejectMode;
 use crate::model::address::Family;
 use crate::model::port::PortProtocol;
 use crate::model::rule::Action;
-use crate::resolve::{Guest, Nic, PortVlans, Resolved, Rule, RuleKind, RunningPort};
+use crate::resolve::{Guest, MatchRule, Nic, PortVlans, Resolved, Rule, RuleKind, RunningPort, Vnet};
 use crate::ruleset::{Chain, Field, Hook, Origin, RejectWith, Statement, TableFamily, Value, Verdict, build};
 
 /// Chain that answers and drops.
@@ -22,7 +24,13 @@ pub(super) const REJECT_GUEST: &str = "do-reject-guest";
 /// Group bit of an Ethernet address: multicast and broadcast.
 pub(super) const GROUP_BIT: u128 = 0x0100_0000_0000;
 
+/// Chain that removes our mark bits from frames that enter.
+const CLEAR: &str = "clear-marks";
+/// Chain that does so with those that leave to guests.
+const ARRIVING: &str = "marked-in";
+
 const PARAGRAPH: Origin = Origin::Skeleton("reject answers");
+const MARKS: Origin = Origin::Skeleton("mark bits");
 
 /// The answers, in either family: TCP reset; port unreachable for UDP and ICMP queries; prohibited for the rest.
 /// Never answered: broadcast, multicast, senders without an address, resets, ICMP errors and replies, neighbour
@@ -83,21 +91,27 @@ pub(super) fn answers(family: TableFamily) -> Chain {
 pub(super) fn limited() -> Chain {
     let origin = Origin::Skeleton("reject rate");
     let mut chain = ChainBuilder::regular(REJECT_GUEST, origin);
-    let meter = Statement::Meter {
+    chain.rule(origin, vec![answer_rate(), build::counter(), build::drop()]);
+    chain.rule(origin, vec![build::goto(REJECT)]);
+    chain.finish()
+}
+
+/// Holds when more answers are asked for in the name of a MAC than it may give.
+pub(super) fn answer_rate() -> Statement {
+    Statement::Meter {
         set: Shared::RejectRate.name(),
         field: Field::EtherDaddr,
         prefix: None,
-        limit: build::per_second(100, 200),
-    };
-    chain.rule(origin, vec![meter, build::counter(), build::drop()]);
-    chain.rule(origin, vec![build::goto(REJECT)]);
-    chain.finish()
+        limit: build::per_second(100, 200).into(),
+    }
 }
 
 /// Base chain of the pass for guests, after their out zones and after the VNets' pass.
 pub(super) fn guests_base() -> Chain {
     let origin = Origin::Skeleton("reject pass");
     let mut chain = ChainBuilder::base("reject-guests", Hook::Prerouting, 10, origin);
+    // Most frames: before the map is asked.
+    chain.rule(origin, vec![build::ct_known(), build::accept()]);
     let key = [Field::Ibrname, Field::EtherDaddr];
     chain.rule(origin, vec![build::vmap(&key, &Shared::RejectMap.name())]);
     chain.finish()
@@ -107,6 +121,7 @@ pub(super) fn guests_base() -> Chain {
 pub(super) fn vnets_base() -> Chain {
     let origin = Origin::Skeleton("reject pass");
     let mut chain = ChainBuilder::base("reject-vnets", Hook::Prerouting, 5, origin);
+    chain.rule(origin, vec![build::ct_known(), build::accept()]);
     chain.rule(origin, vec![build::vmap(&[Field::Ibrname], &Shared::BridgeRejectMap.name())]);
     chain.finish()
 }
@@ -117,12 +132,7 @@ pub(super) fn rules_to_walk<'r>(resolved: &Resolved, guest: &'r Guest) -> Option
         return Some(&guest.rules);
     }
     let direction = Zone::GuestReject.direction();
-    let rejects = |rule: &Rule| match &rule.kind {
-        RuleKind::Match(m) => m.direction == direction && m.action == Action::Reject,
-        RuleKind::Group { group, .. } => resolved.groups[*group].rejects(direction),
-        RuleKind::Lost { .. } => false,
-    };
-    let last = guest.rules.iter().rposition(rejects)?;
+    let last = guest.rules.iter().rposition(|rule| resolved.rejects(rule, direction))?;
     Some(&guest.rules[..=last])
 }
 
@@ -143,25 +153,51 @@ pub(super) fn guest(
     let mut chain = ChainBuilder::regular(name.clone(), origin);
     for (nic, port) in &answering {
         let mac = nic.mac?;
-        let key = [Value::Name(port.bridge.shared()), Value::number(mac.number())];
+        let key = [Value::name(port.bridge.shared()), Value::number(mac.number())];
         let verdict = Verdict::Goto(name.as_str().into());
         unit.verdict(Shared::RejectMap, key, verdict, Origin::Line(nic.span));
         // The bridge never sends a frame back to the port that it came from.
         chain.rule(origin, vec![build::named(Field::Iifname, nic.ifname.as_str()), build::accept()]);
-        for guard in vlan_guards(port.vlans) {
+        let isolated = build::in_set(&[Field::Iifname], &Shared::IsolatedPorts.name());
+        for guard in vlan_guards(port.vlans).into_iter().chain(port.isolated.then(|| vec![isolated])) {
             let conditions = [vec![build::ether(Field::EtherDaddr, mac)], guard, vec![build::accept()]];
             chain.rule(origin, conditions.concat());
         }
     }
     chain.rule(origin, vec![build::jump(filters::GUESTS_REJECT)]);
+    let walked = needed(resolved, walked, guest.options.policy_in.value);
     rules::write(context, walked, &mut chain, unit);
     policy(guest, context, &mut chain);
     Some(chain.finish())
 }
 
-fn answering(nic: &Nic) -> Option<(&Nic, &RunningPort)> {
+/// The rules that decide whether a packet meets a REJECT. What meets none behind it may as well walk on to the end
+/// of the pass, which is `accept` too, unless the policy is REJECT.
+fn needed<'r>(resolved: &'r Resolved, walked: &'r [Rule], policy: Action) -> Vec<&'r Rule> {
+    if policy == Action::Reject {
+        return walked.iter().collect();
+    }
+    let direction = Zone::GuestReject.direction();
+    let mut rejecting: Vec<&MatchRule> = Vec::new();
+    let mut decides = |rule: &&'r Rule| {
+        let lines: Vec<&MatchRule> = match &rule.kind {
+            RuleKind::Match(line) if line.direction == direction => vec![line],
+            RuleKind::Group { group, .. } => resolved.groups[*group].matches(direction).collect(),
+            RuleKind::Match(_) | RuleKind::Lost { .. } => Vec::new(),
+        };
+        let n_before = rejecting.len();
+        rejecting.extend(lines.iter().filter(|line| line.action == Action::Reject));
+        rejecting.len() > n_before
+            || lines.iter().any(|line| rejecting.iter().any(|later| overlap::overlap(line, later)))
+    };
+    let mut kept: Vec<&Rule> = walked.iter().rev().filter(|rule| decides(rule)).collect();
+    kept.reverse();
+    kept
+}
+
+pub(super) fn answering(nic: &Nic) -> Option<(&Nic, &RunningPort)> {
     let port = nic.running.as_ref()?;
-    (port.unique && nic.mac.is_some()).then_some((nic, port))
+    (port.doubt.is_none() && nic.mac.is_some()).then_some((nic, port))
 }
 
 /// Conditions under which a frame would not be delivered to the port for its VLAN.
@@ -211,38 +247,70 @@ pub(super) fn outgoing(resolved: &Resolved) -> Chain {
 
 /// Frames that cross to another bridge by a VLAN sub-interface of it come out of that bridge's own device: they pass
 /// its `output` hook without being the host's, and a reset among them is no answer of ours.
-pub(super) fn crossing(resolved: &Resolved) -> Chain {
-    let origin = Origin::Skeleton("mark bits");
-    let mut chain = ChainBuilder::base("mark-crossing", Hook::Forward, 300, origin);
-    let stacked = build::in_set(&[Field::Oifname], &Shared::StackedPorts.name());
-    chain.rule(origin, vec![stacked, Statement::MarkSet(resolved.settings.mark_routed)]);
-    chain.finish()
+pub(super) fn crossing(resolved: &Resolved, chain: &mut ChainBuilder) {
+    if !resolved.stacked_ports.is_empty() {
+        let stacked = build::in_set(&[Field::Oifname], &Shared::StackedPorts.name());
+        chain.rule(MARKS, vec![stacked, Statement::MarkSet(resolved.settings.mark_routed)]);
+    }
 }
 
 /// Frames enter without our mark bits, whatever they passed before, but for what joins our own bridges: pairs, and
-/// VLAN sub-interfaces of a bridge where they have entered before.
-pub(super) fn entering(resolved: &Resolved) -> Chain {
-    let origin = Origin::Skeleton("mark bits");
-    let bits = resolved.settings.mark_routed | resolved.settings.mark_answer;
-    let mut chain = ChainBuilder::base("mark-entering", Hook::Prerouting, -300, origin);
-    for own_pair in ["fwln*", "fwpr*", "ln_*", "pr_*"] {
-        chain.rule(origin, vec![build::named(Field::Iifname, own_pair), build::accept()]);
+/// VLAN sub-interfaces of a bridge where they have entered before. Next to no frame bears one.
+pub(super) fn entering(resolved: &Resolved) -> Vec<Statement> {
+    vec![build::not_masked(Field::Mark, bits(resolved).into(), 0), build::jump(CLEAR)]
+}
+
+/// What clears them.
+pub(super) fn clearing(resolved: &Resolved) -> Chain {
+    let mut chain = ChainBuilder::regular(CLEAR, MARKS);
+    let answering = (resolved.reject_mode == RejectMode::Divert).then_some(crate::divert::OUTER);
+    for pair in resolved.pairs.iter().copied().chain(answering) {
+        chain.rule(MARKS, vec![build::named(Field::Iifname, &format!("{pair}*")), build::return_()]);
     }
     let stacked = build::in_set(&[Field::Iifname], &Shared::StackedPorts.name());
-    chain.rule(origin, vec![stacked, build::accept()]);
-    chain.rule(origin, clear(bits));
+    chain.rule(MARKS, vec![stacked, build::return_()]);
+    chain.rule(MARKS, vec![Statement::MarkClear(bits(resolved))]);
     chain.finish()
 }
 
-/// Frames leave through a guest's port without our mark bits: administrators route by marks.
+/// A reset that answers the first packet of a connection ends the entry of it, so the bridge behind a pair knows of
+/// none: it is told that the reset belonged to one.
 pub(super) fn leaving(resolved: &Resolved) -> Chain {
-    let origin = Origin::Skeleton("mark bits");
-    let bits = resolved.settings.mark_routed | resolved.settings.mark_answer;
-    let mut chain = ChainBuilder::base("mark-leaving", Hook::Postrouting, 300, origin);
-    for port in ["tap*", "veth*"] {
-        chain.rule(origin, [vec![build::named(Field::Oifname, port)], clear(bits)].concat());
+    let mut chain = ChainBuilder::base("mark-leaving", Hook::Postrouting, 300, MARKS);
+    for pair in &resolved.pairs {
+        chain.rule(
+            MARKS,
+            vec![
+                build::named(Field::Oifname, &format!("{pair}*")),
+                build::masked(Field::TcpFlags, filters::RST, filters::RST),
+                build::ct_known(),
+                Statement::MarkSet(resolved.settings.mark_answer),
+            ],
+        );
     }
     chain.finish()
+}
+
+/// A frame that leaves through a guest's port bears our mark bits.
+pub(super) fn arrives_marked(resolved: &Resolved) -> Vec<Statement> {
+    vec![build::not_masked(Field::Mark, bits(resolved).into(), 0), build::jump(ARRIVING)]
+}
+
+/// Our answers to rejected packets belong to no connection: they pass before any rule. Whatever arrives, arrives without
+/// our mark bits: administrators route by marks.
+pub(super) fn arriving(resolved: &Resolved) -> Chain {
+    let mut chain = ChainBuilder::regular(ARRIVING, MARKS);
+    let answer = u128::from(resolved.settings.mark_answer);
+    let answer = build::masked(Field::Mark, answer, answer);
+    let clear = || Statement::MarkClear(bits(resolved));
+    chain.rule(Origin::Skeleton("answers on their way"), vec![answer, clear(), build::accept()]);
+    chain.rule(MARKS, vec![clear()]);
+    chain.finish()
+}
+
+/// Our mark bits.
+fn bits(resolved: &Resolved) -> u32 {
+    resolved.settings.mark_routed | resolved.settings.mark_answer
 }
 
 /// `meta mark & bits != 0 meta mark set meta mark & ~bits`
@@ -250,30 +318,25 @@ pub(super) fn clear(bits: u32) -> Vec<Statement> {
     vec![build::not_masked(Field::Mark, bits.into(), 0), Statement::MarkClear(bits)]
 }
 
-/// Whether frames between ports of this VNet need the pass.
-pub(super) fn vnet_needs_pass(resolved: &Resolved, vnet: &crate::resolve::Vnet) -> bool {
+/// Whether frames between ports of this VNet need the pass: a REJECT has its answer here, a DROP keeps the guests'
+/// pass from answering. Its guests have no say, so that a VNet is planned alone.
+pub(super) fn vnet_needs_pass(resolved: &Resolved, vnet: &Vnet) -> bool {
     let direction = Zone::VnetReject.direction();
-    let rejects = |rule: &Rule| match &rule.kind {
-        RuleKind::Match(m) => m.action == Action::Reject,
-        RuleKind::Group { group, .. } => resolved.groups[*group].rejects(direction),
+    let denies = |rule: &Rule| match &rule.kind {
+        RuleKind::Match(m) => m.action != Action::Accept,
+        RuleKind::Group { group, .. } => {
+            resolved.groups[*group].matches(direction).any(|m| m.action != Action::Accept)
+        }
         RuleKind::Lost { .. } => false,
     };
-    let guest_answers = |guest: &Guest| {
-        let here = |nic: &Nic| nic.running.as_ref().is_some_and(|port| port.bridge == vnet.bridge);
-        guest.filtered().any(here) && rules_to_walk(resolved, guest).is_some()
-    };
-    vnet.options.policy_forward.value == Action::Reject
-        || vnet.rules.iter().any(rejects)
-        || resolved.guests.iter().any(guest_answers)
+    vnet.options.policy_forward.value != Action::Accept || vnet.rules.iter().any(denies)
 }
 
 /// The prelude of the pass, which stands for the in zone's.
 pub(super) fn prelude(resolved: &Resolved) -> Chain {
     let origin = Origin::Skeleton("reject pass");
     let mut chain = ChainBuilder::regular(filters::GUESTS_REJECT, origin);
-    for state in [build::ct_known(), build::ct_invalid()] {
-        chain.rule(origin, vec![state, build::accept()]);
-    }
+    chain.rule(origin, vec![build::ct_invalid(), build::accept()]);
     chain.rule(origin, vec![build::is(Field::Protocol, rules::ETHERTYPE_ARP), build::accept()]);
     filters::sources(resolved, Ends::Pass, &mut chain);
     // What options decide in the in zone is never answered; that zone tells accepted from dropped.

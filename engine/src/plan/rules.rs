@@ -1,26 +1,19 @@
-//! One configured rule becomes kernel rules: one for each family, transport and list element it needs.
-//!
-//! Lists of up to [`EXPANDED_MAX`] combinations become consecutive rules; beyond that the longest list becomes a
-//! named set, by content. (A set costs more than a few rules, in the kernel's bookkeeping and for each packet;
-//! anonymous sets cost quadratically.) Conditions stand in the order of their cost: interface, transport,
-//! address, set.
+//! One configured rule becomes kernel rules: one for each family, transport and list element it needs. Conditions
+//! stand in the order of their cost: interface, transport, address, set.
 
-use std::sync::Arc;
-
+use super::groups::{self, Call};
+use super::lists::{self, List};
 use super::log::{self, Label};
-use super::reject;
 use super::unit::{ChainBuilder, Unit};
-use crate::model::address::{Family, IpInterval};
+use super::{divert, reject};
+use crate::inputs::RejectMode;
+use crate::model::address::Family;
 use crate::model::icmp::IcmpMatch;
 use crate::model::options::Rate;
-use crate::model::port::{PortProtocol, PortRange};
 use crate::model::rule::{Action, Direction, Transport};
-use crate::resolve::{Addresses, Group, Guest, Interface, Ipset, MatchRule, Rule, RuleKind, Variant};
+use crate::resolve::{Addresses, Group, Guest, Interface, MatchRule, Rule, RuleKind, Variant};
 use crate::ruleset::field::Side;
-use crate::ruleset::{Field, Name, Origin, Statement, TableFamily, build};
-
-/// At most this many kernel rules for one combination of lists.
-const EXPANDED_MAX: usize = 8;
+use crate::ruleset::{Field, Origin, Statement, TableFamily, build};
 
 /// Where a rule stands: decides its interface field, what its action becomes, and whether it logs here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +57,7 @@ impl Zone {
     }
 
     /// Suffix of the chains of groups in this zone. Names of groups hold no `/`: no suffix can be part of one.
-    fn suffix(self) -> &'static str {
+    pub(super) fn suffix(self) -> &'static str {
         match self {
             Zone::HostIn | Zone::GuestIn => "in",
             Zone::HostOut | Zone::GuestOut => "out",
@@ -74,16 +67,15 @@ impl Zone {
         }
     }
 
-    /// What an action becomes.
-    pub(super) fn verdict(self, action: Action) -> Statement {
+    /// What an action becomes, where nothing is diverted.
+    fn verdict(self, action: Action) -> Statement {
         match (self, action) {
             (Zone::GuestReject, Action::Drop) | (_, Action::Accept) => build::accept(),
             (Zone::GuestIn | Zone::VnetForward, Action::Reject) | (_, Action::Drop) => build::drop(),
-            (
-                Zone::HostIn | Zone::HostOut | Zone::HostForward | Zone::GuestOut | Zone::VnetReject,
-                Action::Reject,
-            ) => build::goto(reject::REJECT),
-            (Zone::GuestReject, Action::Reject) => build::goto(reject::REJECT_GUEST),
+            (Zone::HostIn | Zone::HostOut | Zone::HostForward | Zone::GuestOut, Action::Reject) => {
+                build::goto(reject::REJECT)
+            }
+            (Zone::GuestReject | Zone::VnetReject, Action::Reject) => build::goto(reject::REJECT_GUEST),
         }
     }
 
@@ -119,91 +111,77 @@ pub(super) struct Context<'a> {
     pub(super) groups: &'a [Group],
     /// The guest, in a guest's zone: its NICs give `-i` a meaning.
     pub(super) guest: Option<&'a Guest>,
+    /// How REJECT towards guests is answered.
+    pub(super) mode: RejectMode,
+}
+
+impl Context<'_> {
+    /// What an action becomes.
+    pub(super) fn verdict(&self, action: Action) -> Statement {
+        match (self.zone, action, self.mode) {
+            (Zone::GuestIn, Action::Reject, RejectMode::Divert) => build::goto(divert::DIVERT),
+            _ => self.zone.verdict(action),
+        }
+    }
 }
 
 /// Writes `rules` into `chain`; sets that they need go to `unit`.
-pub(super) fn write(context: Context<'_>, rules: &[Rule], chain: &mut ChainBuilder, unit: &mut Unit) {
+pub(super) fn write<'r>(
+    context: Context<'_>,
+    rules: impl IntoIterator<Item = &'r Rule>,
+    chain: &mut ChainBuilder,
+    unit: &mut Unit,
+) {
+    let rules = rules.into_iter();
+    chain.reserve(rules.size_hint().0);
     for rule in rules {
         match &rule.kind {
             RuleKind::Match(matching) if matching.direction == context.zone.direction() => {
-                Writer { context, rule, chain, unit }.matching(matching);
+                one(Line { rule, matching, part: Part::Whole, head: &[] }, context, chain, unit);
             }
             RuleKind::Group { group, iface } => {
-                call_group(context, rule, *group, iface.as_ref(), chain, unit);
+                let call = Call { rule, group: &context.groups[*group], iface: iface.as_ref() };
+                groups::call(context, call, chain, unit);
             }
             RuleKind::Match(_) | RuleKind::Lost { .. } => {}
         }
     }
 }
 
-fn call_group(
-    context: Context<'_>,
-    rule: &Rule,
-    index: usize,
-    iface: Option<&Interface>,
-    chain: &mut ChainBuilder,
-    unit: &mut Unit,
-) {
-    let group = &context.groups[index];
-    let zone = context.zone;
-    let bound_forward = iface.is_some() && zone.direction() == Direction::Forward;
-    if !group.has(zone.direction()) || bound_forward {
-        return;
-    }
-    let (name, own_instance) = group_chain(context, group);
-    let exists = unit.chains.iter().any(|chain| *chain.name == *name);
-    if own_instance && !exists {
-        let body = group_body(context, group, &name, unit);
-        unit.chains.push(body);
-    }
-    let Some(mut statements) = interface(context, iface) else { return };
-    statements.push(build::jump(&name));
-    chain.configured(rule.id, Origin::Line(rule.span), statements);
+/// What is written of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Its log line, if it has one, and its verdict.
+    Whole,
+    /// Its log line alone.
+    Log,
+    /// Its verdict alone.
+    Verdict,
 }
 
-/// The chain of a group here, and whether the guest needs one of its own: log lines carry the guest's VMID.
-fn group_chain(context: Context<'_>, group: &Group) -> (String, bool) {
-    let zone = context.zone;
-    let shared = format!("group-{}-{}", group.name, zone.suffix());
-    match context.guest {
-        Some(guest) if logs(group, zone) => (format!("guest-{}-{shared}", guest.vmid), true),
-        Some(_) | None => (shared, false),
-    }
+/// A line to write.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub(super) rule: &'a Rule,
+    pub(super) matching: &'a MatchRule,
+    pub(super) part: Part,
+    /// Conditions of whoever calls the group that it stands in.
+    pub(super) head: &'a [Statement],
 }
 
-/// Whether a rule of the group logs in this zone.
-fn logs(group: &Group, zone: Zone) -> bool {
-    group.matches(zone.direction()).any(|rule| rule.log.is_some() && zone.logs(rule.action))
-}
-
-/// The chains of groups that several callers of a table share.
-pub(super) fn shared_groups(context: Context<'_>, unit: &mut Unit) {
-    let guest_zone = matches!(context.zone, Zone::GuestIn | Zone::GuestOut | Zone::GuestReject);
-    for group in context.groups {
-        let direction = context.zone.direction();
-        if group.has(direction) && !(guest_zone && logs(group, context.zone)) {
-            let name = format!("group-{}-{}", group.name, context.zone.suffix());
-            let body = group_body(context, group, &name, unit);
-            unit.chains.push(body);
-        }
-    }
-}
-
-fn group_body(context: Context<'_>, group: &Group, name: &str, unit: &mut Unit) -> crate::ruleset::Chain {
-    // The log shows the group's chain in its zone, whichever pass or guest has it.
-    let shown = match context.zone {
-        Zone::GuestReject => format!("group-{}-in", group.name),
-        Zone::VnetReject => format!("group-{}-forward", group.name),
-        _ => format!("group-{}-{}", group.name, context.zone.suffix()),
+/// Writes one line.
+pub(super) fn one(line: Line<'_>, context: Context<'_>, chain: &mut ChainBuilder, unit: &mut Unit) {
+    let Context { zone, label, log_rate, .. } = context;
+    let Line { matching, part, .. } = line;
+    let log = match matching.log.filter(|_| zone.logs(matching.action) && part != Part::Verdict) {
+        Some(level) => log::statements(label, level, matching.action.as_str(), log_rate).collect(),
+        None => Vec::new(),
     };
-    let label = Label { chain: &shown, ..context.label };
-    let mut chain = ChainBuilder::regular(name, Origin::Skeleton("security groups"));
-    write(Context { label, ..context }, &group.rules, &mut chain, unit);
-    chain.finish()
+    Writer { context, line, log, chain, unit }.matching();
 }
 
 /// `-i`: the interface that a packet comes from or goes to, seen from the zone. `None`: it can't be met here.
-fn interface(context: Context<'_>, iface: Option<&Interface>) -> Option<Vec<Statement>> {
+pub(super) fn interface(context: Context<'_>, iface: Option<&Interface>) -> Option<Vec<Statement>> {
     let (nic, guest) = match (iface, context.guest) {
         (None, _) => return Some(Vec::new()),
         (Some(Interface::Host(name)), _) => {
@@ -231,95 +209,111 @@ fn interface(context: Context<'_>, iface: Option<&Interface>) -> Option<Vec<Stat
     }
 }
 
-struct Writer<'w, 'c> {
-    context: Context<'c>,
-    rule: &'w Rule,
+struct Writer<'w> {
+    context: Context<'w>,
+    line: Line<'w>,
+    /// What logs, if the line does here.
+    log: Vec<Statement>,
     chain: &'w mut ChainBuilder,
     unit: &'w mut Unit,
 }
 
-impl Writer<'_, '_> {
-    fn matching(&mut self, rule: &MatchRule) {
-        let Some(head) = interface(self.context, rule.iface.as_ref()) else { return };
-        for variant in &rule.variants {
+impl Writer<'_> {
+    fn matching(&mut self) {
+        let rule = self.line.matching;
+        // Each condition by its name: none can be forgotten here. Addresses are lists, like the ports of a variant.
+        let MatchRule { direction: _, action: _, iface, source: _, dest: _, variants, log: _ } = rule;
+        let Some(own) = interface(self.context, iface.as_ref()) else { return };
+        let head = [self.line.head, &own].concat();
+        for variant in variants {
             for family in families(rule, variant) {
-                self.variant(rule, variant, family, &head);
+                self.variant(variant, family, &head);
             }
         }
     }
 
-    fn variant(&mut self, rule: &MatchRule, variant: &Variant, family: Option<Family>, head: &[Statement]) {
+    fn variant(&mut self, variant: &Variant, family: Option<Family>, head: &[Statement]) {
+        let rule = self.line.matching;
         let bridge = self.context.zone.family() == TableFamily::Bridge;
-        let mut fixed = head.to_vec();
-        fixed.extend(protocol(&variant.transport, family, rule, bridge));
-        let mut lists = ports(&variant.transport);
-        if let Some(family) = family {
-            lists.extend(peers(family, Side::Source, &rule.source));
-            lists.extend(peers(family, Side::Dest, &rule.dest));
-        }
-        let origin = Origin::Line(self.rule.span);
-        let conditions = choose(lists, origin, self.unit);
-        for combination in product(&conditions) {
-            // Room for a counter and a verdict.
-            let mut statements = Vec::with_capacity(fixed.len() + conditions.len() + 2);
-            statements.extend(fixed.iter().chain(combination).cloned());
-            statements.sort_by_key(|statement| matches!(statement, Statement::Lookup { .. }));
-            self.act(rule, statements);
+        let protocol = protocol(&variant.transport, family, rule, bridge);
+        let origin = Origin::Line(self.line.rule.span);
+        let lists = lists::lists(rule, variant, family, origin, self.unit);
+        let n_ways: usize = lists.iter().flatten().map(List::n_ways).product();
+        let n_conditions = head.len() + protocol.iter().flatten().count() + lists.iter().flatten().count();
+        let n_actions = 1 + usize::from(self.context.zone.counts(rule.action));
+        for way in 0..n_ways {
+            let mut statements = Vec::with_capacity(n_conditions + n_actions);
+            statements.extend_from_slice(head);
+            statements.extend(protocol.iter().flatten().cloned());
+            // Look-ups cost most.
+            for look_ups in [false, true] {
+                let mut faster = n_ways;
+                for list in lists.iter().flatten() {
+                    faster /= list.n_ways();
+                    if list.is_look_up() == look_ups {
+                        statements.push(list.condition(way / faster % list.n_ways()));
+                    }
+                }
+            }
+            self.act(statements);
         }
     }
 
-    fn act(&mut self, rule: &MatchRule, conditions: Vec<Statement>) {
-        let Context { zone, label, log_rate, .. } = self.context;
-        let origin = Origin::Line(self.rule.span);
-        if let (Some(level), true) = (rule.log, zone.logs(rule.action)) {
-            let mut statements = Vec::with_capacity(conditions.len() + 2);
-            statements.extend_from_slice(&conditions);
-            statements.extend(log::statements(label, level, rule.action.as_str(), log_rate));
-            self.chain.configured(self.rule.id, origin, statements);
+    fn act(&mut self, conditions: Vec<Statement>) {
+        let Context { zone, .. } = self.context;
+        let Line { rule: Rule { id, span, .. }, matching, part, .. } = self.line;
+        let origin = Origin::Line(*span);
+        if !self.log.is_empty() {
+            let statements = [conditions.as_slice(), &self.log].concat();
+            self.chain.configured(*id, origin, statements);
+        }
+        if part == Part::Log {
+            return;
         }
         let mut statements = conditions;
-        if zone.counts(rule.action) {
+        if zone.counts(matching.action) {
             statements.push(build::counter());
         }
-        statements.push(zone.verdict(rule.action));
-        self.chain.configured(self.rule.id, origin, statements);
+        statements.push(self.context.verdict(matching.action));
+        self.chain.configured(*id, origin, statements);
     }
 }
 
-/// The families that a rule must be written for; `[None]`: once, without asking for one.
-fn families(rule: &MatchRule, variant: &Variant) -> Vec<Option<Family>> {
+/// The families that a rule must be written for; `None` among them: once, without asking for one.
+fn families(rule: &MatchRule, variant: &Variant) -> impl Iterator<Item = Option<Family>> {
     let has_addresses = |addresses: &Addresses| !matches!(addresses, Addresses::Any);
-    match variant.family {
-        Some(family) => vec![Some(family)],
-        None if has_addresses(&rule.source) || has_addresses(&rule.dest) => Family::BOTH.map(Some).to_vec(),
-        None => vec![None],
-    }
-    .into_iter()
-    .filter(|family| {
+    let all = match variant.family {
+        Some(family) => [Some(Some(family)), None],
+        None if has_addresses(&rule.source) || has_addresses(&rule.dest) => {
+            Family::BOTH.map(|family| Some(Some(family)))
+        }
+        None => [Some(None), None],
+    };
+    all.into_iter().flatten().filter(|family| {
         // An empty set matches nothing; a rule that asks for one is not written.
-        family.is_none_or(|family| {
-            [&rule.source, &rule.dest].iter().all(|a| a.of(family).is_none_or(|i| !i.is_empty()))
-        })
+        family.is_none_or(|family| rule.source.has(family) && rule.dest.has(family))
     })
-    .collect()
 }
 
 /// Conditions on family and protocol that no other condition of the rule implies.
-fn protocol(transport: &Transport, family: Option<Family>, rule: &MatchRule, bridge: bool) -> Vec<Statement> {
+fn protocol(
+    transport: &Transport,
+    family: Option<Family>,
+    rule: &MatchRule,
+    bridge: bool,
+) -> [Option<Statement>; 2] {
     let implied_by_address = !matches!((&rule.source, &rule.dest), (Addresses::Any, Addresses::Any));
     let family_condition = family.filter(|_| !implied_by_address).map(|f| family_is(f, bridge));
     match transport {
-        Transport::Any => family_condition.into_iter().collect(),
+        Transport::Any => [family_condition, None],
         Transport::Ports { protocol, sport, dport } if sport.is_any() && dport.is_any() => {
-            family_condition.into_iter().chain([build::l4proto(protocol.number())]).collect()
+            [family_condition, Some(build::l4proto(protocol.number()))]
         }
-        Transport::Ports { .. } => family_condition.into_iter().collect(),
-        Transport::Other(number) => family_condition.into_iter().chain([build::l4proto(*number)]).collect(),
-        Transport::Icmp(asked) => {
-            icmp(*asked, 1, [Field::IcmpType, Field::IcmpCode], family_condition).collect()
-        }
+        Transport::Ports { .. } => [family_condition, None],
+        Transport::Other(number) => [family_condition, Some(build::l4proto(*number))],
+        Transport::Icmp(asked) => icmp(*asked, 1, [Field::IcmpType, Field::IcmpCode], family_condition),
         Transport::Icmpv6(asked) => {
-            icmp(*asked, 58, [Field::Icmpv6Type, Field::Icmpv6Code], family_condition).collect()
+            icmp(*asked, 58, [Field::Icmpv6Type, Field::Icmpv6Code], family_condition)
         }
     }
 }
@@ -346,86 +340,15 @@ fn icmp(
     number: u8,
     [kind, code]: [Field; 2],
     family: Option<Statement>,
-) -> impl Iterator<Item = Statement> {
-    let (family, conditions) = match asked {
-        IcmpMatch::Any => (family, vec![build::l4proto(number)]),
+) -> [Option<Statement>; 2] {
+    match asked {
+        IcmpMatch::Any => [family, Some(build::l4proto(number))],
         // The type's field implies protocol and family.
-        IcmpMatch::Type(value) => (None, vec![build::is(kind, value.into())]),
+        IcmpMatch::Type(value) => [Some(build::is(kind, value.into())), None],
         IcmpMatch::TypeCode(value, of) => {
-            (None, vec![build::is(kind, value.into()), build::is(code, of.into())])
-        }
-    };
-    family.into_iter().chain(conditions)
-}
-
-/// A condition that is a list: one of its parts must hold.
-enum List<'a> {
-    Ports(PortProtocol, Side, &'a [PortRange]),
-    Addresses(Family, Side, &'a [IpInterval]),
-    /// A set with a name of its own.
-    Ipset(Family, Side, &'a Arc<Ipset>),
-}
-
-fn ports(transport: &Transport) -> Vec<List<'_>> {
-    let Transport::Ports { protocol, sport, dport } = transport else { return Vec::new() };
-    [(Side::Source, sport), (Side::Dest, dport)]
-        .into_iter()
-        .filter(|(_, list)| !list.is_any())
-        .map(|(side, list)| List::Ports(*protocol, side, list.ranges()))
-        .collect()
-}
-
-fn peers<'a>(family: Family, side: Side, addresses: &'a Addresses) -> Option<List<'a>> {
-    match addresses {
-        Addresses::Any => None,
-        Addresses::Literal(_) | Addresses::Own(_) => {
-            Some(List::Addresses(family, side, addresses.of(family)?))
-        }
-        Addresses::Shared(ipset) => Some(List::Ipset(family, side, ipset)),
-    }
-}
-
-/// For each list its alternatives: as many as it has parts, or one look-up.
-fn choose(lists: Vec<List<'_>>, origin: Origin, unit: &mut Unit) -> Vec<Vec<Statement>> {
-    let parts = |list: &List<'_>| match list {
-        List::Ports(_, _, ranges) => ranges.len(),
-        List::Addresses(_, _, intervals) => intervals.len(),
-        List::Ipset(..) => 1,
-    };
-    let mut sizes: Vec<usize> = lists.iter().map(parts).collect();
-    while sizes.iter().product::<usize>() > EXPANDED_MAX {
-        let longest = (0..sizes.len()).max_by_key(|i| sizes[*i]).expect("a product above 1 has a factor");
-        sizes[longest] = 1;
-    }
-    let chosen = lists.iter().zip(sizes);
-    chosen.map(|(list, size)| alternatives(list, size == parts(list), origin, unit)).collect()
-}
-
-fn alternatives(list: &List<'_>, expand: bool, origin: Origin, unit: &mut Unit) -> Vec<Statement> {
-    match list {
-        List::Ports(protocol, side, ranges) if expand => {
-            ranges.iter().map(|range| build::port(*protocol, *side, *range)).collect()
-        }
-        List::Ports(protocol, side, ranges) => {
-            vec![look_up(Field::Port(*protocol, *side), &unit.ports(ranges, origin))]
-        }
-        List::Addresses(family, side, intervals) if expand => intervals
-            .iter()
-            .map(|interval| build::address(address_field(*family, *side), *interval))
-            .collect(),
-        List::Addresses(family, side, intervals) => {
-            let set = unit.literal(*family, intervals, origin);
-            vec![look_up(address_field(*family, *side), &set)]
-        }
-        List::Ipset(family, side, ipset) => {
-            let set = unit.ipset(ipset, *family);
-            vec![look_up(address_field(*family, *side), &set)]
+            [Some(build::is(kind, value.into())), Some(build::is(code, of.into()))]
         }
     }
-}
-
-fn look_up(field: Field, set: &Name) -> Statement {
-    build::in_set(&[field], set)
 }
 
 /// `ip saddr`, `ip6 daddr` …
@@ -436,16 +359,4 @@ pub(super) fn address_field(family: Family, side: Side) -> Field {
         (Family::V6, Side::Source) => Field::Ip6Saddr,
         (Family::V6, Side::Dest) => Field::Ip6Daddr,
     }
-}
-
-/// Every way to take one alternative of each list, in the order of the lists: the last list turns fastest.
-fn product(lists: &[Vec<Statement>]) -> impl Iterator<Item = impl Iterator<Item = &Statement>> {
-    let n_ways: usize = lists.iter().map(Vec::len).product();
-    (0..n_ways).map(move |way| {
-        let mut faster = n_ways;
-        lists.iter().map(move |list| {
-            faster /= list.len();
-            &list[way / faster % list.len()]
-        })
-    })
 }

@@ -39,10 +39,12 @@ const SOURCES: SetKind = SetKind::Dynamic { size: 65535, timeout_s: 60 };
 shared! {
     VmMapOut "vm-map-out" Bridge VerdictMap, false, [Ifname], "From a guest's port to its out zone.";
     VmMapIn "vm-map-in" Bridge VerdictMap, false, [Ifname], "To a guest's port: its in zone.";
+    FilteredPorts "filtered-ports" Bridge SET, false, [Ifname], "Ports whose frames meet their guest's out zone.";
     RejectMap "reject-map" Bridge VerdictMap, false, [Ifname, EtherAddr], "Bridge and MAC of NICs that may reject.";
     BridgeMap "bridge-map" Bridge VerdictMap, false, [Ifname], "VNets by bridge.";
     BridgeRejectMap "bridge-reject-map" Bridge VerdictMap, false, [Ifname], "VNets that may reject, by bridge.";
     GuestBridges "guest-bridges" Bridge SET, false, [Ifname], "Bridges with guests.";
+    IsolatedPorts "isolated-ports" Bridge SET, false, [Ifname], "Bridge ports that do not reach each other.";
     StackedPorts "stacked-ports" Bridge SET, false, [Ifname], "Ports that are VLAN sub-interfaces of another bridge.";
     ForeignPorts "foreign-ports" Bridge SET, false, [Ifname], "Ports there that only look like a guest's.";
     Vmids "vmids" Bridge MarkMap, false, [Ifname], "VMID of a filtered port, for the connection mark.";
@@ -61,6 +63,7 @@ shared! {
     Layer2Restricted "layer2-restricted" Bridge SET, false, [Ifname], "Ports with `layer2_protocols`.";
     Layer2Protocols "layer2-protocols" Bridge SET, false, [Ifname, EtherType], "EtherTypes that those may send.";
     RejectRate "reject-rate" Bridge SOURCES, false, [EtherAddr], "Answers given in the name of a MAC.";
+    DivertReady "divert-ready" Bridge SET, false, [Ifindex, Ifname, EtherAddr], "Ports whose egress chain is armed: number, bridge, MAC.";
     BridgeSynV4 "synflood-v4" Bridge SOURCES, false, [Ipv4Addr], "Rate of new connections by source.";
     BridgeSynV6 "synflood-v6" Bridge SOURCES, false, [Ipv6Addr], "Rate of new connections by source /64.";
     TowardsGuests "towards-guests" Inet SET, false, [Ifname], "Host interfaces that lead to bridges with guests.";

@@ -20,7 +20,7 @@ pub(super) fn sysctls(options: &HostOptions) -> Vec<Sysctl> {
     let conntrack_max = wanted.max(CONNTRACK_MAX).checked_next_multiple_of(8192).unwrap_or(CONNTRACK_MAX);
     let established = options.nf_conntrack_tcp_timeout_established.value.unwrap_or(432_000);
     let syn_recv = options.nf_conntrack_tcp_timeout_syn_recv.value.unwrap_or(60);
-    let mut all = vec![
+    vec![
         // Bridged frames must not run the inet hooks as well.
         Sysctl { path: "/proc/sys/net/bridge/bridge-nf-call-iptables", value: 0 },
         Sysctl { path: "/proc/sys/net/bridge/bridge-nf-call-ip6tables", value: 0 },
@@ -29,9 +29,7 @@ pub(super) fn sysctls(options: &HostOptions) -> Vec<Sysctl> {
         Sysctl { path: "/proc/sys/net/netfilter/nf_conntrack_max", value: conntrack_max },
         Sysctl { path: "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established", value: established },
         Sysctl { path: "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_recv", value: syn_recv },
-    ];
-    if options.log_nf_conntrack.value {
-        all.push(Sysctl { path: "/proc/sys/net/netfilter/nf_conntrack_timestamp", value: 1 });
-    }
-    all
+        // When a connection began: for the log of connections, and to know which ones nobody has judged.
+        Sysctl { path: "/proc/sys/net/netfilter/nf_conntrack_timestamp", value: 1 },
+    ]
 }

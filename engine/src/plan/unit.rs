@@ -1,4 +1,4 @@
-//! What one guest, VNet or zone contributes to a table, and the union of such contributions.
+//! What one guest, VNet or zone contributes to a table: being written, and finished.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use siphasher::sip::SipHasher13;
 
 use super::shared::Shared;
+use crate::divert::Pair;
 use crate::model::address::{Family, IpInterval};
 use crate::model::port::PortRange;
-use crate::resolve::Ipset;
 use crate::ruleset::{
-    Base, Chain, DataType, Element, ElementData, HelperObject, Hook, Name, Origin, Rule, RuleId, Set,
-    SetKind, Statement, Table, TableFamily, Value, Verdict,
+    Base, Chain, DataType, Device, Element, ElementData, HelperObject, Hook, Name, Origin, Rule, RuleId, Set,
+    SetKind, Statement, TableFamily, Value, Verdict,
 };
 
 /// Chains, sets and elements of shared maps. A pure value: units of two guests do not know each other.
@@ -21,17 +21,29 @@ pub(super) struct Unit {
     pub(super) helpers: Vec<HelperObject>,
     pub(super) chains: Vec<Chain>,
     sets: BTreeMap<Name, Set>,
-    ipsets: Vec<NamedIpset>,
+    ipsets: BTreeMap<NamedIpset, Name>,
     elements: Vec<(Shared, Element)>,
+    /// Base chains at the devices of a guest; they are in a table of their own.
+    pub(super) egress: Vec<Chain>,
+    /// Pairs to the bridge that answers.
+    pub(super) pairs: Vec<Pair>,
 }
 
-/// One family of an IPSet that the cluster shares, which rules name. It becomes a set when the table is finished:
-/// a thousand guests name it, and it is built once.
+/// One family of an IPSet that the cluster shares, which rules name. It becomes a set when the table is put
+/// together: a thousand guests name it, and it is built once.
+pub(super) type NamedIpset = (Arc<str>, Family);
+
+/// A finished unit, which generations share.
 #[derive(Debug)]
-struct NamedIpset {
-    ipset: Arc<Ipset>,
-    family: Family,
-    name: Name,
+pub(super) struct Contribution {
+    pub(super) helpers: Vec<HelperObject>,
+    /// Base chains first.
+    pub(super) chains: Vec<Arc<Chain>>,
+    pub(super) sets: BTreeMap<Name, Arc<Set>>,
+    pub(super) ipsets: Vec<NamedIpset>,
+    pub(super) elements: Vec<(Shared, Element)>,
+    pub(super) egress: Vec<Arc<Chain>>,
+    pub(super) pairs: Vec<Pair>,
 }
 
 impl Unit {
@@ -58,13 +70,9 @@ impl Unit {
     }
 
     /// The kernel set of one family of an IPSet that the cluster shares: `v4-dc/<name>`.
-    pub(super) fn ipset(&mut self, ipset: &Arc<Ipset>, family: Family) -> Name {
-        if let Some(named) = self.ipsets.iter().find(|named| named.is(ipset, family)) {
-            return named.name.clone();
-        }
-        let name: Name = address_set_name(&ipset.name, family).into();
-        self.ipsets.push(NamedIpset { ipset: ipset.clone(), family, name: name.clone() });
-        name
+    pub(super) fn ipset(&mut self, ipset: &Arc<str>, family: Family) -> Name {
+        let named = self.ipsets.entry((ipset.clone(), family));
+        named.or_insert_with(|| address_set_name(ipset, family).into()).clone()
     }
 
     /// The set of a long literal list, by its content: equal lists of different guests are one set.
@@ -73,17 +81,16 @@ impl Unit {
     }
 
     fn address_set(&mut self, name: &str, family: Family, intervals: &[IpInterval], origin: Origin) -> Name {
-        let data_type = match family {
-            Family::V4 => DataType::Ipv4Addr,
-            Family::V6 => DataType::Ipv6Addr,
-        };
-        let values = intervals.iter().map(|i| Value::Number { first: i.first, last: i.last });
-        self.column(address_set_name(name, family), data_type, values.collect(), origin)
+        let name: Name = address_set_name(name, family).into();
+        if !self.sets.contains_key(&name) {
+            self.sets.insert(name.clone(), address_set(name.clone(), family, intervals, origin));
+        }
+        name
     }
 
     /// The set of a long port list, by its content.
     pub(super) fn ports(&mut self, ranges: &[PortRange], origin: Origin) -> Name {
-        let value = |r: &PortRange| Value::Number { first: r.first.into(), last: r.last.into() };
+        let value = |r: &PortRange| Value::range(r.first.into(), r.last.into());
         let name = format!("ports-{}", content_hash(ranges));
         self.column(name, DataType::InetService, ranges.iter().map(value).collect(), origin)
     }
@@ -98,51 +105,13 @@ impl Unit {
     ) -> Name {
         let name: Name = name.into();
         if !self.sets.contains_key(&name) {
-            let interval = matches!(data_type, DataType::Ipv4Addr | DataType::Ipv6Addr)
-                || values.iter().any(|v| matches!(v, Value::Number { first, last } if first != last));
-            let element = |value| Element { key: [value].into(), data: ElementData::None, origin };
-            let elements = values.into_iter().map(element).collect();
-            let key = [data_type].into();
-            let set = Set { name: name.clone(), key, kind: SetKind::Set, interval, elements, origin };
-            self.sets.insert(name.clone(), set);
+            self.sets.insert(name.clone(), column(name.clone(), data_type, values, origin));
         }
         name
     }
 
-    /// Takes over what another unit contributes. Sets of equal name are equal: a name is an IPSet's or a hash.
-    pub(super) fn absorb(&mut self, other: Unit) {
-        self.helpers.extend(other.helpers);
-        self.chains.extend(other.chains);
-        for (name, set) in other.sets {
-            self.sets.entry(name).or_insert(set);
-        }
-        for named in other.ipsets {
-            if !self.ipsets.iter().any(|known| known.is(&named.ipset, named.family)) {
-                self.ipsets.push(named);
-            }
-        }
-        self.elements.extend(other.elements);
-    }
-
-    /// The finished table, with all `shared` sets of its family, empty ones included.
-    pub(super) fn into_table(mut self, family: TableFamily, name: &str) -> Table {
-        for NamedIpset { ipset, family, .. } in std::mem::take(&mut self.ipsets) {
-            let origin = ipset.span.map_or(Origin::Skeleton("ipsets"), Origin::Line);
-            self.address_set(&ipset.name, family, ipset.of(family), origin);
-        }
-        let mut shared: BTreeMap<Shared, Vec<Element>> = BTreeMap::new();
-        for definition in Shared::ALL.iter().filter(|s| s.family() == family) {
-            shared.insert(*definition, Vec::new());
-        }
-        for (set, element) in self.elements {
-            shared.entry(set).or_default().push(element);
-        }
-        for (definition, mut elements) in shared {
-            elements.sort_by(|a, b| a.key.cmp(&b.key));
-            elements.dedup_by(|a, b| a.key == b.key);
-            let set = definition.set(elements);
-            self.sets.insert(set.name.clone(), set);
-        }
+    /// Finishes it for a table of this family. What comes out as in `before` is that of `before`.
+    pub(super) fn finish(mut self, family: TableFamily, before: Option<&Contribution>) -> Contribution {
         self.chains.sort_by_key(|chain| chain.base.is_none());
         for rule in self.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
             // Both tables have chains of the same name; a configured rule is the same rule in both.
@@ -150,24 +119,57 @@ impl Unit {
                 rule.id = RuleId(rule.id.0.rotate_left(1));
             }
         }
-        Table {
-            family,
-            name: name.into(),
+        let chain_before = |at: usize, name: &Name| {
+            let chains = &before?.chains;
+            let there = chains.get(at).filter(|known| known.name == *name);
+            there.or_else(|| chains.iter().find(|known| known.name == *name))
+        };
+        let chains = self.chains.into_iter().enumerate();
+        let chains = chains.map(|(at, chain)| same_or_new(chain_before(at, &chain.name), chain)).collect();
+        let egress_before = |chain: &Chain| before?.egress.iter().find(|known| known.name == chain.name);
+        let egress = self.egress.into_iter().map(|chain| same_or_new(egress_before(&chain), chain));
+        let set_before = |name: &Name| before?.sets.get(name);
+        let sets = self.sets.into_iter().map(|(name, set)| {
+            let set = same_or_new(set_before(&name), set);
+            (name, set)
+        });
+        Contribution {
             helpers: self.helpers,
-            sets: self.sets.into_values().collect(),
-            chains: self.chains,
+            chains,
+            sets: sets.collect(),
+            ipsets: self.ipsets.into_keys().collect(),
+            elements: self.elements,
+            egress: egress.collect(),
+            pairs: self.pairs,
         }
     }
 }
 
-impl NamedIpset {
-    fn is(&self, ipset: &Arc<Ipset>, family: Family) -> bool {
-        self.family == family && Arc::ptr_eq(&self.ipset, ipset)
-    }
+/// What was there before, if it is equal.
+pub(super) fn same_or_new<T: PartialEq>(before: Option<&Arc<T>>, now: T) -> Arc<T> {
+    before.filter(|before| ***before == now).cloned().unwrap_or_else(|| Arc::new(now))
+}
+
+/// A set of addresses of one family.
+pub(super) fn address_set(name: Name, family: Family, intervals: &[IpInterval], origin: Origin) -> Set {
+    let data_type = match family {
+        Family::V4 => DataType::Ipv4Addr,
+        Family::V6 => DataType::Ipv6Addr,
+    };
+    let values = intervals.iter().map(|i| Value::range(i.first, i.last));
+    column(name, data_type, values.collect(), origin)
+}
+
+fn column(name: Name, data_type: DataType, values: Vec<Value>, origin: Origin) -> Set {
+    let interval = matches!(data_type, DataType::Ipv4Addr | DataType::Ipv6Addr)
+        || values.iter().any(|v| matches!(v, Value::Number(numbers) if numbers.single().is_none()));
+    let element = |value| Element { key: [value].into(), data: ElementData::None, origin };
+    let elements = values.into_iter().map(element).collect();
+    Set { name, key: [data_type].into(), kind: SetKind::Set, interval, elements, origin }
 }
 
 /// `v4-dc/<name>`, `v6-<hash>`
-fn address_set_name(name: &str, family: Family) -> String {
+pub(super) fn address_set_name(name: &str, family: Family) -> String {
     match family {
         Family::V4 => format!("v4-{name}"),
         Family::V6 => format!("v6-{name}"),
@@ -180,6 +182,9 @@ fn content_hash<T: Hash>(content: &[T]) -> String {
     content.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
+
+/// Rules that we add to configured ones, in nearly every chain.
+const OWN_RULES: usize = 4;
 
 /// A chain being written.
 pub(super) struct ChainBuilder {
@@ -198,13 +203,26 @@ impl ChainBuilder {
     /// A base chain.
     pub(super) fn base(name: &str, hook: Hook, priority: i32, origin: Origin) -> ChainBuilder {
         let mut builder = ChainBuilder::regular(name, origin);
-        builder.chain.base = Some(Base { hook, priority });
+        builder.chain.base = Some(Base { hook, priority, device: None });
+        builder
+    }
+
+    /// A base chain for what leaves a device, named like it.
+    pub(super) fn egress(device: Device, origin: Origin) -> ChainBuilder {
+        let mut builder = ChainBuilder::regular(device.name.clone(), origin);
+        let device = Some(device);
+        builder.chain.base = Some(Base { hook: Hook::Egress, priority: 0, device });
         builder
     }
 
     /// Its name.
     pub(super) fn name(&self) -> &str {
         &self.chain.name
+    }
+
+    /// Makes room for what this many configured lines need: a line seldom has more than two kernel rules.
+    pub(super) fn reserve(&mut self, n_lines: usize) {
+        self.chain.rules.reserve(2 * n_lines + OWN_RULES);
     }
 
     /// Adds a rule of ours: its id is chain, paragraph and ordinal.
@@ -235,7 +253,8 @@ impl ChainBuilder {
     }
 
     /// The finished chain.
-    pub(super) fn finish(self) -> Chain {
+    pub(super) fn finish(mut self) -> Chain {
+        self.chain.rules.shrink_to_fit();
         self.chain
     }
 }

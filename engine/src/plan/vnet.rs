@@ -9,18 +9,20 @@ use super::unit::{ChainBuilder, Unit};
 use crate::resolve::{Resolved, Vnet};
 use crate::ruleset::{Chain, Field, Origin, TableFamily, Value, Verdict, build};
 
-/// Between ports: the chain of the bridge's forward hook, and the reject pass before it.
-pub(super) fn bridged(resolved: &Resolved, vnet: &Vnet, answers: bool) -> Unit {
+/// Between ports: the chain of the bridge's forward hook.
+pub(super) fn bridged(resolved: &Resolved, vnet: &Vnet) -> Unit {
     let mut unit = Unit::default();
     dispatch(vnet, Shared::BridgeMap, "", &mut unit);
     let chain = chain(resolved, vnet, Zone::VnetForward, "", &mut unit);
     unit.chains.push(chain);
-    if answers && reject::vnet_needs_pass(resolved, vnet) {
-        dispatch(vnet, Shared::BridgeRejectMap, "/reject", &mut unit);
-        let chain = chain_of_pass(resolved, vnet, &mut unit);
-        unit.chains.push(chain);
-    }
     unit
+}
+
+/// The reject pass before it.
+pub(super) fn pass(resolved: &Resolved, vnet: &Vnet, unit: &mut Unit) {
+    dispatch(vnet, Shared::BridgeRejectMap, "/reject", unit);
+    let chain = chain_of_pass(resolved, vnet, unit);
+    unit.chains.push(chain);
 }
 
 /// Where the host is an end or routes: there every packet meets the inet hooks, and REJECT is legal.
@@ -35,7 +37,7 @@ pub(super) fn routed(resolved: &Resolved, vnet: &Vnet) -> Unit {
 fn dispatch(vnet: &Vnet, map: Shared, suffix: &str, unit: &mut Unit) {
     let origin = Origin::Option { name: "enable", at: vnet.options.enable.at };
     let target = format!("bridge-{}{suffix}", vnet.bridge);
-    unit.verdict(map, [Value::Name(vnet.bridge.shared())], Verdict::Goto(target.into()), origin);
+    unit.verdict(map, [Value::name(vnet.bridge.shared())], Verdict::Goto(target.into()), origin);
 }
 
 fn chain(resolved: &Resolved, vnet: &Vnet, zone: Zone, suffix: &str, unit: &mut Unit) -> Chain {
@@ -89,6 +91,7 @@ fn body(resolved: &Resolved, vnet: &Vnet, zone: Zone, chain: &mut ChainBuilder, 
         log_rate: resolved.datacenter.log_ratelimit.value,
         groups: &resolved.groups,
         guest: None,
+        mode: resolved.reject_mode,
     };
     rules::write(context, &vnet.rules, chain, unit);
     let policy = vnet.options.policy_forward;

@@ -5,12 +5,13 @@
 
 mod json;
 mod names;
+pub mod netlink;
 mod text;
 mod value;
 
-use crate::ruleset::{Origin, Ruleset};
+use crate::ruleset::{Element, Origin, Rule, Ruleset, Set, TableFamily};
 pub(crate) use names::{numbers_of, symbols};
-pub(crate) use text::{element_text, rule_text, tables};
+pub(crate) use text::{delete_elements, element_text, rule_line, rule_text, table, tables};
 pub(crate) use value::mask_of;
 
 pub use json::json;
@@ -20,6 +21,39 @@ pub fn text(ruleset: &Ruleset) -> String {
     let mut lines = Lines { text: String::new(), origins: None };
     text::tables(&mut lines, ruleset);
     lines.text
+}
+
+/// As [`text`], in pieces of whole lines: a large ruleset needs no memory for all of its text.
+pub fn text_in_pieces(ruleset: &Ruleset, mut print: impl FnMut(&str)) {
+    const PIECE: usize = 1 << 17;
+    let mut lines = Lines { text: String::with_capacity(PIECE + PIECE / 4), origins: None };
+    let mut print_from = |length: usize, lines: &mut Lines| {
+        if lines.text.len() >= length {
+            print(&lines.text);
+            lines.text.clear();
+        }
+    };
+    for table in &ruleset.tables {
+        text::table_in_pieces(&mut lines, table, &mut |lines| print_from(PIECE, lines));
+    }
+    print_from(1, &mut lines);
+}
+
+/// As [`text`], with the reason for each line.
+pub fn text_with_origins(ruleset: &Ruleset) -> (String, Vec<Option<Origin>>) {
+    let mut lines = Lines::with_origins();
+    text::tables(&mut lines, ruleset);
+    lines.finish()
+}
+
+/// A rule of a table of this family, in one line.
+pub fn rule(family: TableFamily, rule: &Rule) -> String {
+    rule_line(family, rule)
+}
+
+/// An element of a set, in one line.
+pub fn element(set: &Set, element: &Element) -> String {
+    element_text(&set.key, element)
 }
 
 /// Text, and for each of its lines the reason why it is there.

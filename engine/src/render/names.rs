@@ -20,6 +20,7 @@ pub(crate) fn symbols(data_type: DataType) -> &'static [Symbol] {
         DataType::TcpFlag => TCP_FLAGS,
         DataType::FibAddrType => FIB_TYPES,
         DataType::Ifname
+        | DataType::Ifindex
         | DataType::Ipv4Addr
         | DataType::Ipv6Addr
         | DataType::EtherAddr

@@ -14,7 +14,7 @@ const RULE: Origin = Origin::Skeleton("rule");
 const ELEMENT: Origin = Origin::Skeleton("element");
 
 fn small() -> Ruleset {
-    let net = Value::Number { first: 0x0a00_0000, last: 0x0aff_ffff };
+    let net = Value::range(0x0a00_0000, 0x0aff_ffff);
     let set = Set {
         name: "admins".into(),
         key: [DataType::Ipv4Addr].into(),
@@ -24,13 +24,13 @@ fn small() -> Ruleset {
         origin: SET,
     };
     let statements = vec![
-        Statement::Compare(Compare { field: Field::Iifname, op: Op::Ne, value: Value::Name("lo".into()) }),
+        Statement::Compare(Compare { field: Field::Iifname, op: Op::Ne, value: Value::name("lo") }),
         Statement::Lookup { key: [Field::IpSaddr].into(), set: "admins".into(), op: Op::Eq },
         Statement::Verdict(Verdict::Accept),
     ];
     let chain = Chain {
         name: "host-in".into(),
-        base: Some(Base { hook: Hook::Input, priority: -5 }),
+        base: Some(Base { hook: Hook::Input, priority: -5, device: None }),
         rules: vec![Rule { id: RuleId(0xab), statements, origin: RULE }],
         origin: CHAIN,
     };
@@ -38,8 +38,8 @@ fn small() -> Ruleset {
         family: TableFamily::Inet,
         name: "x".into(),
         helpers: Vec::new(),
-        sets: vec![set],
-        chains: vec![chain],
+        sets: vec![set.into()],
+        chains: vec![chain.into()],
     };
     Ruleset { tables: vec![table] }
 }
@@ -68,6 +68,21 @@ fn text_is_canonical_and_every_line_has_its_origin() {
     assert_eq!(lines, expected.map(|(_, line)| line));
     assert_eq!(script.origins, expected.map(|(origin, _)| origin));
     assert_eq!(text(&small()), lines[2..].join("\n") + "\n");
+}
+
+#[test]
+fn pieces_are_the_text_in_lines() {
+    let mut large = small();
+    let chain = large.tables[0].chains[0].clone();
+    large.tables[0].chains.extend(std::iter::repeat_n(chain, 4000));
+    let (mut pieces, mut n_pieces) = (String::new(), 0);
+    super::text_in_pieces(&large, |piece| {
+        assert!(piece.ends_with('\n'));
+        pieces.push_str(piece);
+        n_pieces += 1;
+    });
+    assert_eq!(pieces, text(&large));
+    assert!(n_pieces > 1, "{n_pieces}");
 }
 
 #[test]
@@ -121,7 +136,7 @@ fn values_are_written_by_type() {
     ];
     for (data_type, first, last, expected) in cases {
         let mut out = String::new();
-        push_value(&mut out, data_type, &Value::Number { first, last });
+        push_value(&mut out, data_type, &Value::range(first, last));
         assert_eq!(out, expected);
     }
 }

@@ -16,14 +16,32 @@ use crate::ruleset::{
 /// Writes every table as a block.
 pub(crate) fn tables(out: &mut Lines, ruleset: &Ruleset) {
     for table in &ruleset.tables {
-        push_table(out, table);
+        self::table(out, table);
     }
+}
+
+/// Takes elements out of a set, by their keys; `place` is its family and table. What leaves has no origin any more.
+pub(crate) fn delete_elements(out: &mut Lines, place: &str, set: &Set, elements: &[&Element]) {
+    out.line(&["delete element ", place, &set.name, " {"], None);
+    for element in elements {
+        out.text.push('\t');
+        push_key_of(&mut out.text, &set.key, element);
+        out.line(&[","], None);
+    }
+    out.line(&["}"], None);
 }
 
 /// A rule in one line.
 pub(crate) fn rule_text(rule: &Rule) -> String {
     let mut out = String::new();
     push_rule(&mut out, None, rule);
+    out
+}
+
+/// A rule in one line, as a table of this family has it.
+pub(crate) fn rule_line(family: TableFamily, rule: &Rule) -> String {
+    let mut out = String::new();
+    push_rule(&mut out, implied::condition(family, &rule.statements), rule);
     out
 }
 
@@ -34,16 +52,24 @@ pub(crate) fn element_text(key: &[DataType], element: &Element) -> String {
     out
 }
 
-fn push_table(out: &mut Lines, table: &Table) {
+/// Writes a table as a block.
+pub(crate) fn table(out: &mut Lines, table: &Table) {
+    table_in_pieces(out, table, &mut |_| {});
+}
+
+/// As [`table`]; `piece` may take what has been written so far, again and again.
+pub(super) fn table_in_pieces(out: &mut Lines, table: &Table, piece: &mut dyn FnMut(&mut Lines)) {
     out.line(&["table ", table.family.as_str(), " ", &table.name, " {"], None);
     for helper in &table.helpers {
         push_helper(out, helper);
     }
     for set in &table.sets {
         push_set(out, set);
+        piece(out);
     }
     for chain in &table.chains {
         push_chain(out, table.family, chain);
+        piece(out);
     }
     out.line(&["}"], None);
 }
@@ -115,12 +141,7 @@ fn has_integer(key: &[DataType]) -> bool {
 }
 
 fn push_element(out: &mut String, key: &[DataType], element: &Element) {
-    for (idx, (value, data_type)) in element.key.iter().zip(key).enumerate() {
-        if idx > 0 {
-            out.push_str(" . ");
-        }
-        push_value(out, *data_type, value);
-    }
+    push_key_of(out, key, element);
     match &element.data {
         ElementData::None => {}
         ElementData::Verdict(verdict) => {
@@ -134,13 +155,24 @@ fn push_element(out: &mut String, key: &[DataType], element: &Element) {
     }
 }
 
+fn push_key_of(out: &mut String, key: &[DataType], element: &Element) {
+    for (idx, (value, data_type)) in element.key.iter().zip(key).enumerate() {
+        if idx > 0 {
+            out.push_str(" . ");
+        }
+        push_value(out, *data_type, value);
+    }
+}
+
 fn push_chain(out: &mut Lines, family: TableFamily, chain: &Chain) {
     let origin = Some(chain.origin);
     out.line(&["\tchain ", &chain.name, " {"], origin);
-    if let Some(base) = chain.base {
+    if let Some(base) = &chain.base {
         let priority = base.priority.to_string();
-        let parts =
-            ["\t\ttype filter hook ", base.hook.as_str(), " priority ", &priority, "; policy accept;"];
+        let device = base.device.as_ref();
+        let device = device.map_or_else(String::new, |device| format!(" device \"{}\"", device.name));
+        let hook = base.hook.as_str();
+        let parts = ["\t\ttype filter hook ", hook, &device, " priority ", &priority, "; policy accept;"];
         out.line(&parts, origin);
     }
     for rule in &chain.rules {
@@ -171,10 +203,10 @@ fn push_rule(out: &mut String, implied: Option<(usize, Statement)>, rule: &Rule)
 fn push_statement(out: &mut String, statement: &Statement) {
     match statement {
         Statement::Compare(compare) => push_compare(out, compare),
-        Statement::Masked { field, mask, op, value } => push_masked(out, *field, (*mask, *op, *value)),
+        Statement::Masked { field, op, bits } => push_masked(out, *field, (bits.mask(), *op, bits.value())),
         Statement::CtState(states) => {
             out.push_str("ct state ");
-            push_flags(out, DataType::CtState, *states, ',');
+            push_flags(out, DataType::CtState, u128::from(*states), ',');
         }
         Statement::Lookup { key, set, op } => {
             push_fields(out, key);
@@ -220,6 +252,10 @@ fn push_statement(out: &mut String, statement: &Statement) {
             push_quoted(out, name);
         }
         Statement::Notrack => out.push_str("notrack"),
+        Statement::Forward(device) => {
+            out.push_str("fwd to ");
+            push_quoted(out, &device.name);
+        }
         Statement::Reject(with) => {
             out.push_str("reject with ");
             out.push_str(with.as_str());
@@ -231,11 +267,11 @@ fn push_statement(out: &mut String, statement: &Statement) {
 fn push_compare(out: &mut String, compare: &Compare) {
     let data_type = compare.field.data_type();
     // A raw payload takes no prefix: `@th,64,128 & 0xff… == 0xfe80…`
-    if let (DataType::Integer128, Value::Number { first, last }) = (data_type, &compare.value)
-        && let Some(len) = prefix_len(*first, *last, 128)
-        && first != last
+    if let (DataType::Integer128, Value::Number(numbers)) = (data_type, &compare.value)
+        && let Some(len) = prefix_len(numbers.first(), numbers.last(), 128)
+        && numbers.single().is_none()
     {
-        return push_masked(out, compare.field, (super::mask_of(len, 128), compare.op, *first));
+        return push_masked(out, compare.field, (super::mask_of(len, 128), compare.op, numbers.first()));
     }
     out.push_str(compare.field.as_str());
     out.push_str(match compare.op {
@@ -244,12 +280,13 @@ fn push_compare(out: &mut String, compare: &Compare) {
         Op::Eq if matches!(data_type, DataType::CtState | DataType::TcpFlag) => " == ",
         Op::Eq => " ",
     });
-    match &compare.value {
-        Value::Number { first, last } if first == last && is_flags(data_type) => {
-            push_flag_group(out, data_type, *first);
-        }
-        value => push_value(out, data_type, value),
+    if let Value::Number(numbers) = &compare.value
+        && let Some(flags) = numbers.single()
+        && is_flags(data_type)
+    {
+        return push_flag_group(out, data_type, flags);
     }
+    push_value(out, data_type, &compare.value);
 }
 
 /// `tcp flags & (syn|rst) == syn`, `ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00`

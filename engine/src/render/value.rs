@@ -9,19 +9,24 @@ use crate::ruleset::{DataType, Value};
 pub(super) fn push_value(out: &mut String, data_type: DataType, value: &Value) {
     match value {
         Value::Name(name) => push_quoted(out, name),
-        Value::Number { first, last } if first == last => push_number(out, data_type, *first),
-        Value::Number { first, last } => match address_prefix_len(data_type, *first, *last) {
-            Some(len) => {
-                push_plain(out, data_type, *first);
-                out.push('/');
-                push_decimal(out, u128::from(len));
-            }
-            None => {
-                push_plain(out, data_type, *first);
-                out.push('-');
-                push_plain(out, data_type, *last);
-            }
-        },
+        Value::Number(numbers) => push_numbers(out, data_type, numbers.ends()),
+    }
+}
+
+fn push_numbers(out: &mut String, data_type: DataType, (first, last): (u128, u128)) {
+    if first == last {
+        return push_number(out, data_type, first);
+    }
+    push_plain(out, data_type, first);
+    match address_prefix_len(data_type, first, last) {
+        Some(len) => {
+            out.push('/');
+            push_decimal(out, u128::from(len));
+        }
+        None => {
+            out.push('-');
+            push_plain(out, data_type, last);
+        }
     }
 }
 
@@ -44,6 +49,7 @@ pub(super) fn push_plain(out: &mut String, data_type: DataType, number: u128) {
         DataType::Integer128 => push_hex(out, number, 32),
         DataType::CtState | DataType::TcpFlag => push_hex(out, number, 1),
         DataType::Ifname
+        | DataType::Ifindex
         | DataType::InetService
         | DataType::InetProto
         | DataType::Nfproto
@@ -123,7 +129,7 @@ fn push_ipv4(out: &mut String, number: u128) {
         if idx > 0 {
             out.push('.');
         }
-        push_decimal(out, u128::from(octet));
+        push_below_1000(out, usize::from(octet));
     }
 }
 
@@ -155,36 +161,67 @@ pub(super) fn push_hex(out: &mut String, number: u128, digits: u32) {
 }
 
 pub(super) fn push_hex_digits(out: &mut String, number: u128, digits: u32) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let needed = (128 - number.leading_zeros()).div_ceil(4);
     let length = usize::try_from(needed.max(digits).min(32)).expect("at most 32");
     let mut buffer = [0u8; 32];
-    let bytes = number.to_be_bytes();
-    for (idx, byte) in bytes.into_iter().enumerate() {
-        buffer[2 * idx] = DIGITS[usize::from(byte >> 4)];
-        buffer[2 * idx + 1] = DIGITS[usize::from(byte & 0xf)];
+    // Most numbers have 64 bits, and their arithmetic is much cheaper.
+    let halves = [(number >> 64) as u64, number as u64];
+    let first = if length <= 16 { 1 } else { 0 };
+    for (half, sixteen) in halves.iter().zip(buffer.chunks_exact_mut(16)).skip(first) {
+        for (byte, pair) in half.to_be_bytes().into_iter().zip(sixteen.chunks_exact_mut(2)) {
+            pair.copy_from_slice(&HEX_PAIRS[usize::from(byte)]);
+        }
     }
     out.push_str(std::str::from_utf8(&buffer[32 - length..]).expect("digits are ASCII"));
 }
 
-pub(super) fn push_decimal(out: &mut String, number: u128) {
-    let mut digits = [0u8; 39];
-    let mut start = digits.len();
-    let mut rest = number;
-    // Most numbers are small, and 64-bit division is much cheaper than 128-bit division.
-    while rest > u128::from(u64::MAX) {
-        start -= 1;
-        digits[start] = b'0' + u8::try_from(rest % 10).expect("a digit");
-        rest /= 10;
+/// `00` to `ff`: each rule has an id.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut n = 0;
+    while n < 256 {
+        pairs[n] = [DIGITS[n / 16], DIGITS[n % 16]];
+        n += 1;
     }
-    let mut rest = u64::try_from(rest).expect("reduced above");
-    loop {
-        start -= 1;
-        digits[start] = b'0' + u8::try_from(rest % 10).expect("a digit");
-        rest /= 10;
-        if rest == 0 {
-            break;
+    pairs
+};
+
+pub(super) fn push_decimal(out: &mut String, number: u128) {
+    match usize::try_from(number) {
+        Ok(small) if small < 1000 => push_below_1000(out, small),
+        Ok(number) => {
+            push_decimal(out, (number / 1000) as u128);
+            out.push_str(three_digits(number % 1000));
+        }
+        Err(_) => {
+            push_decimal(out, number / 1000);
+            out.push_str(three_digits((number % 1000) as usize));
         }
     }
-    out.push_str(std::str::from_utf8(&digits[start..]).expect("digits are ASCII"));
+}
+
+fn push_below_1000(out: &mut String, number: usize) {
+    let n_zeros = usize::from(number < 100) + usize::from(number < 10);
+    out.push_str(&three_digits(number)[n_zeros..]);
+}
+
+/// `007` for 7: a table, for rulesets are made of numbers.
+fn three_digits(number: usize) -> &'static str {
+    const BYTES: [u8; 3000] = {
+        let mut bytes = [0; 3000];
+        let mut n = 0;
+        while n < 1000 {
+            bytes[3 * n] = b'0' + (n / 100) as u8;
+            bytes[3 * n + 1] = b'0' + (n / 10 % 10) as u8;
+            bytes[3 * n + 2] = b'0' + (n % 10) as u8;
+            n += 1;
+        }
+        bytes
+    };
+    const TABLE: &str = match std::str::from_utf8(&BYTES) {
+        Ok(digits) => digits,
+        Err(_) => panic!("digits are ASCII"),
+    };
+    &TABLE[3 * number..3 * number + 3]
 }

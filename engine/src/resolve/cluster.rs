@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use super::{Corosync, Ipset};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::inputs::{HostFacts, LinkKind};
-use crate::model::Config;
 use crate::model::address::{Cidr, Family, IpInterval, Mac, join};
 use crate::model::names::{IfName, ObjectName};
 use crate::model::sdn::CorosyncNode;
+use crate::model::{Config, LostEntries};
 
 /// The local network: alias `local_network`, else every interface network and every connected route that holds
 /// an address of the node's name. Never empty: loopback stands in.
@@ -32,7 +32,7 @@ pub(super) fn local_network(config: &Config, facts: &HostFacts) -> Ipset {
 
 fn ipset(intervals: Vec<IpInterval>, span: Option<crate::span::Span>) -> Ipset {
     // Not below `dc/`: an IPSet of the datacenter may have the same name and other content.
-    Ipset { name: "local_network".to_owned(), intervals, span }
+    Ipset { name: "local_network".into(), intervals, span, lost: LostEntries::default() }
 }
 
 /// Pairs of addresses between which corosync talks: same link, same family, this node and each other node.

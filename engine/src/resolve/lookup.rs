@@ -3,46 +3,41 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Group, Ipset};
+use super::{Group, Ipset, Ipsets, SharedSet};
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::inputs::{HostFacts, Link};
+use crate::links::Links;
 use crate::model::address::{Cidr, IpInterval, join, longest_prefix};
 use crate::model::guest::Guest;
 use crate::model::names::ObjectName;
 use crate::model::rule::{AliasRef, IpsetRef, Scope as NameScope};
-use crate::model::{self, Alias, Config, IpsetAddress};
+use crate::model::{self, Alias, Config, IpsetAddress, LostEntries};
+use crate::span::Span;
 
 /// What a rule may refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub(super) config: &'a Config,
-    pub(super) links: &'a Links<'a>,
+    pub(super) links: &'a Links,
     pub(super) sets: &'a SharedSets,
     pub(super) groups: &'a [Group],
     /// Set inside a guest's file.
     pub(super) guest: Option<GuestScope<'a>>,
 }
 
-/// Interfaces by name and alternative name.
-pub(super) type Links<'a> = BTreeMap<&'a str, &'a Link>;
-
-/// Indexes the interfaces of the host; real names win over alternative ones.
-pub(super) fn links(facts: &HostFacts) -> Links<'_> {
-    let alternative = facts.links.iter().flat_map(|l| l.altnames.iter().map(move |name| (name.as_str(), l)));
-    alternative.chain(facts.links.iter().map(|l| (l.name.as_str(), l))).collect()
-}
-
 /// A guest's own names.
 #[derive(Clone, Copy)]
 pub(super) struct GuestScope<'a> {
     pub(super) guest: &'a Guest,
-    pub(super) sets: &'a BTreeMap<ObjectName, Arc<[IpInterval]>>,
+    pub(super) sets: &'a OwnSets,
 }
+
+/// A guest's own sets, with what they lack.
+pub(super) type OwnSets = BTreeMap<ObjectName, (Arc<[IpInterval]>, LostEntries)>;
 
 /// What an IPSet reference stands for.
 pub(super) enum Found {
-    Own(Arc<[IpInterval]>),
-    Shared(Arc<Ipset>),
+    Own(Arc<[IpInterval]>, LostEntries),
+    Shared(SharedSet, LostEntries),
 }
 
 impl Scope<'_> {
@@ -54,9 +49,16 @@ impl Scope<'_> {
 
     /// The set that a reference names.
     pub(super) fn ipset(&self, reference: &IpsetRef) -> Option<Found> {
-        let own = || Some(Found::Own(self.guest?.sets.get(&reference.name)?.clone()));
-        let dc = || Some(Found::Shared(self.sets.datacenter.get(&reference.name)?.clone()));
-        let sdn = || Some(Found::Shared(self.sets.sdn.get(&reference.name)?.clone()));
+        let own = || {
+            let (intervals, lost) = self.guest?.sets.get(&reference.name)?;
+            Some(Found::Own(intervals.clone(), *lost))
+        };
+        let shared = |sets: &BTreeMap<ObjectName, Arc<Ipset>>| {
+            let set = sets.get(&reference.name)?;
+            Some(Found::Shared(set.head(), set.lost))
+        };
+        let dc = || shared(&self.sets.datacenter);
+        let sdn = || shared(&self.sets.sdn);
         match reference.scope {
             Some(NameScope::Guest) => own(),
             Some(NameScope::Datacenter) => dc(),
@@ -82,31 +84,44 @@ fn alias<'a>(
 }
 
 /// Sets of the datacenter and of SDN.
+#[derive(Debug)]
 pub(super) struct SharedSets {
     datacenter: BTreeMap<ObjectName, Arc<Ipset>>,
     sdn: BTreeMap<ObjectName, Arc<Ipset>>,
     management: Arc<Ipset>,
+    /// All of them, and the local network.
+    pub(super) by_name: Arc<Ipsets>,
 }
 
 impl SharedSets {
-    pub(super) fn new(config: &Config, local: &Ipset, diagnostics: &mut Vec<Diagnostic>) -> SharedSets {
+    /// Sets that are as they were are those of `before`.
+    pub(super) fn new(
+        config: &Config,
+        local: &Arc<Ipset>,
+        before: &Ipsets,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> SharedSets {
         let aliases = &config.datacenter.aliases;
         let mut datacenter = BTreeMap::new();
         for (name, ipset) in &config.datacenter.ipsets {
-            let intervals = members(None, aliases, ipset, diagnostics);
-            let kernel_name = format!("dc/{name}");
-            datacenter.insert(name.clone(), Ipset { name: kernel_name, intervals, span: ipset.span });
+            let (intervals, lost) = members(None, aliases, ipset, diagnostics);
+            let kernel_name = format!("dc/{name}").into();
+            datacenter.insert(name.clone(), Ipset { name: kernel_name, intervals, span: ipset.span, lost });
         }
         let management = merge_management(&mut datacenter, local);
         let sdn = |(name, intervals): (&ObjectName, &Vec<IpInterval>)| {
-            let ipset = Ipset { name: format!("sdn/{name}"), intervals: intervals.clone(), span: None };
-            (name.clone(), Arc::new(ipset))
+            let (intervals, lost) = (intervals.clone(), LostEntries::default());
+            let ipset = Ipset { name: format!("sdn/{name}").into(), intervals, span: None, lost };
+            (name.clone(), kept(before, ipset))
         };
-        SharedSets {
-            sdn: config.sdn.ipsets.iter().map(sdn).collect(),
-            datacenter: datacenter.into_iter().map(|(name, set)| (name, Arc::new(set))).collect(),
-            management: Arc::new(management),
-        }
+        let sdn: BTreeMap<ObjectName, Arc<Ipset>> = config.sdn.ipsets.iter().map(sdn).collect();
+        let datacenter: BTreeMap<ObjectName, Arc<Ipset>> =
+            datacenter.into_iter().map(|(name, set)| (name, kept(before, set))).collect();
+        let own = datacenter.get(&known("management")).cloned();
+        let management = own.unwrap_or_else(|| kept(before, management));
+        let all = [&management, local].into_iter().chain(sdn.values()).chain(datacenter.values());
+        let by_name = Arc::new(all.map(|set| (set.name.clone(), set.clone())).collect());
+        SharedSets { datacenter, sdn, management, by_name }
     }
 
     pub(super) fn management(&self) -> Arc<Ipset> {
@@ -116,6 +131,26 @@ impl SharedSets {
     pub(super) fn blacklist(&self) -> Option<Arc<Ipset>> {
         self.datacenter.get(&known("blacklist")).cloned()
     }
+
+    /// The entry that the blacklist lacks.
+    pub(super) fn blacklist_lost(&self) -> Option<Span> {
+        self.datacenter.get(&known("blacklist"))?.lost.included
+    }
+
+    /// What rules can know of them: names with the families that each has.
+    pub(super) fn heads(&self) -> [Heads; 2] {
+        [&self.datacenter, &self.sdn]
+            .map(|sets| sets.iter().map(|(n, set)| (n.clone(), (set.head(), set.lost))).collect())
+    }
+}
+
+/// Sets as rules know them.
+pub(super) type Heads = BTreeMap<ObjectName, (SharedSet, LostEntries)>;
+
+/// The set that was there before, if it is equal.
+pub(super) fn kept(before: &Ipsets, ipset: Ipset) -> Arc<Ipset> {
+    let known = before.get(&ipset.name).filter(|known| ***known == ipset);
+    known.cloned().unwrap_or_else(|| Arc::new(ipset))
 }
 
 /// The user's set is extended by the local network, never replaced, never emptied: that would lock people out.
@@ -125,10 +160,11 @@ fn merge_management(datacenter: &mut BTreeMap<ObjectName, Ipset>, local: &Ipset)
     intervals.extend(&local.intervals);
     let intervals = join(intervals);
     let span = own.as_ref().and_then(|set| set.span);
+    let lost = own.as_ref().map_or_else(LostEntries::default, |set| set.lost);
     if let Some(set) = own {
         set.intervals.clone_from(&intervals);
     }
-    Ipset { name: "dc/management".to_owned(), intervals, span }
+    Ipset { name: "dc/management".into(), intervals, span, lost }
 }
 
 fn known(name: &str) -> ObjectName {
@@ -136,15 +172,12 @@ fn known(name: &str) -> ObjectName {
 }
 
 /// The intervals of a guest's sets.
-pub(super) fn guest_sets(
-    guest: &Guest,
-    config: &Config,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> BTreeMap<ObjectName, Arc<[IpInterval]>> {
+pub(super) fn guest_sets(guest: &Guest, config: &Config, diagnostics: &mut Vec<Diagnostic>) -> OwnSets {
     let own = Some(&guest.aliases);
     let aliases = &config.datacenter.aliases;
     let resolve = |(name, ipset): (&ObjectName, &model::Ipset)| {
-        (name.clone(), members(own, aliases, ipset, diagnostics).into())
+        let (intervals, lost) = members(own, aliases, ipset, diagnostics);
+        (name.clone(), (intervals.into(), lost))
     };
     guest.ipsets.iter().map(resolve).collect()
 }
@@ -155,17 +188,19 @@ fn members(
     datacenter: &BTreeMap<ObjectName, Alias>,
     ipset: &model::Ipset,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<IpInterval> {
-    longest_prefix(&entries(guest, datacenter, ipset, diagnostics))
+) -> (Vec<IpInterval>, LostEntries) {
+    let (networks, lost) = entries(guest, datacenter, ipset, diagnostics);
+    (longest_prefix(&networks), lost)
 }
 
-/// The entries of a set as networks; `true`: excluded.
+/// The entries of a set as networks, and what it lacks; `true`: excluded.
 pub(super) fn entries(
     guest: Option<&BTreeMap<ObjectName, Alias>>,
     datacenter: &BTreeMap<ObjectName, Alias>,
     ipset: &model::Ipset,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<(Cidr, bool)> {
+) -> (Vec<(Cidr, bool)>, LostEntries) {
+    let mut lost = ipset.lost;
     let mut seen = std::collections::BTreeSet::new();
     let mut networks = Vec::with_capacity(ipset.entries.len());
     for entry in &ipset.entries {
@@ -174,6 +209,7 @@ pub(super) fn entries(
             IpsetAddress::Alias(reference) => match alias(guest, datacenter, reference) {
                 Some(alias) => alias.cidr,
                 None => {
+                    lost.add(entry.nomatch, entry.span);
                     let message = format!("no alias `{}`", written(reference));
                     let place = Place::Span(entry.span);
                     diagnostics.push(Diagnostic::new(
@@ -188,6 +224,7 @@ pub(super) fn entries(
         };
         // As a literal it was refused when it was read.
         if cidr.prefix() == 0 {
+            lost.add(entry.nomatch, entry.span);
             let message = format!("`{cidr}` is every address");
             let place = Place::Span(entry.span);
             diagnostics.push(Diagnostic::new(Code::EntryZeroPrefix, place, message, "set entry is skipped"));
@@ -202,7 +239,7 @@ pub(super) fn entries(
             diagnostics.push(Diagnostic::new(Code::EntryRepeated, place, message, "the first entry counts"));
         }
     }
-    networks
+    (networks, lost)
 }
 
 /// A reference as people write it.

@@ -6,23 +6,30 @@
 mod cluster;
 mod guest;
 mod lookup;
+mod memo;
 mod opens;
 mod rule;
+mod wiring;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
+use crate::divert::Pair;
 use crate::inputs::{HostFacts, RejectMode, Settings};
+use crate::links::Links;
 use crate::model::address::{Family, IpInterval, Mac};
 use crate::model::names::{IfName, ObjectName, Vmid};
-use crate::model::options::{DatacenterOptions, Enable, GuestOptions, HostOptions, LogLevel, VnetOptions};
+use crate::model::options::{DatacenterOptions, GuestOptions, HostOptions, LogLevel, VnetOptions};
 use crate::model::rule::{Action, Direction, Transport};
-use crate::model::{Config, Setting};
+use crate::model::{Config, LostEntries};
 use crate::ruleset::RuleId;
-use crate::span::Span;
+use crate::span::{FileId, Span};
+pub(crate) use memo::{Memo, resolve_with};
+pub(crate) use rule::ids;
 
-/// What a plan is made from.
+/// What a plan is made from. What did not change is shared with the compilation before.
 #[derive(Debug, Clone)]
 pub struct Resolved {
     /// The master switch, at the time of the facts.
@@ -31,16 +38,20 @@ pub struct Resolved {
     pub datacenter: DatacenterOptions,
     /// Host options.
     pub host: HostOptions,
-    /// How REJECT towards guests is answered.
+    /// How REJECT towards guests is answered: what is asked for, as far as the kernel can.
     pub reject_mode: RejectMode,
+    /// How it was asked to be answered.
+    pub reject_asked: RejectMode,
     /// Mark bits and the like.
     pub settings: Settings,
     /// `host.fw` rules.
-    pub host_rules: Vec<Rule>,
+    pub host_rules: Arc<[Rule]>,
     /// `cluster.fw` rules.
-    pub datacenter_rules: Vec<Rule>,
+    pub datacenter_rules: Arc<[Rule]>,
     /// Security groups by folded name.
-    pub groups: Vec<Group>,
+    pub groups: Arc<[Group]>,
+    /// All sets that the cluster shares, by their names.
+    pub ipsets: Arc<Ipsets>,
     /// Who may manage this node: set `management` and the local network, both families.
     pub management: Arc<Ipset>,
     /// The local network alone.
@@ -50,23 +61,46 @@ pub struct Resolved {
     /// Corosync links to other nodes.
     pub corosync: Option<Corosync>,
     /// Guests of this node, ascending.
-    pub guests: Vec<Guest>,
+    pub guests: Vec<Arc<Guest>>,
     /// VNets with an enabled firewall, by bridge name.
-    pub vnets: Vec<Vnet>,
+    pub vnets: Vec<Arc<Vnet>>,
     /// Bridges that guests or VNets name: where unknown guest ports are ours to judge.
     pub guest_bridges: Vec<IfName>,
     /// Interfaces of the host that lead to bridges: the bridges and VLAN sub-interfaces on them.
     pub towards_guests: Vec<IfName>,
     /// Bridge ports that are VLAN sub-interfaces of another bridge.
     pub stacked_ports: Vec<IfName>,
+    /// What names of veth pairs that join bridges of this host begin with, as far as there are any.
+    pub pairs: Vec<&'static str>,
+    /// Files whose scope is open because of something lost.
+    pub opened: BTreeSet<FileId>,
+    /// Isolated bridge ports.
+    pub isolated_ports: Vec<IfName>,
     /// Ports on those bridges that look like a guest's by prefix but are not.
     pub foreign_ports: Vec<IfName>,
     /// Bridges with their MAC, if bridged frames run the inet hooks and that could not be switched off.
     pub bridge_nf_stuck: Vec<(IfName, Mac)>,
 }
 
+impl Resolved {
+    /// Whether a rule, or one of the group that it calls, rejects in this direction.
+    pub(crate) fn rejects(&self, rule: &Rule, direction: Direction) -> bool {
+        match &rule.kind {
+            RuleKind::Match(line) => line.direction == direction && line.action == Action::Reject,
+            RuleKind::Group { group, .. } => self.groups[*group].rejects(direction),
+            RuleKind::Lost { .. } => false,
+        }
+    }
+
+    /// Whether rules or policy reject what is sent to a guest.
+    fn rejects_towards(&self, guest: &Guest) -> bool {
+        guest.options.policy_in.value == Action::Reject
+            || guest.rules.iter().any(|rule| self.rejects(rule, Direction::In))
+    }
+}
+
 /// A rule that can be applied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Its line.
     pub span: Span,
@@ -77,7 +111,7 @@ pub struct Rule {
 }
 
 /// A rule's kind.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleKind {
     /// Matches packets.
     Match(MatchRule),
@@ -88,18 +122,31 @@ pub enum RuleKind {
         /// Only on this interface.
         iface: Option<Interface>,
     },
-    /// An enabled DROP or REJECT that had to be skipped: nothing is planned for it, but what it would have denied
-    /// may now be open.
+    /// Something that denied has been lost here: nothing is planned for it, but what it would have denied may now
+    /// be open.
     Lost {
         /// Direction, as far as known.
         direction: Option<Direction>,
         /// What it would have matched; empty: unknown, so anything.
         transports: Vec<Transport>,
+        /// What it was.
+        loss: Loss,
     },
 }
 
+/// What has been lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// An enabled DROP or REJECT that had to be skipped.
+    Denial,
+    /// A line that may have been one: its action or its group is not known.
+    Perhaps,
+    /// An entry of a set, written there, that the rule at this place needs.
+    Entry(Span),
+}
+
 /// A rule whose conditions are all known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatchRule {
     /// Direction.
     pub direction: Direction,
@@ -118,7 +165,7 @@ pub struct MatchRule {
 }
 
 /// Families and transport that a rule holds for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
     /// `None`: both, and no condition needs a family.
     pub family: Option<Family>,
@@ -136,7 +183,7 @@ pub enum Interface {
 }
 
 /// An address condition.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Addresses {
     /// None.
     Any,
@@ -145,38 +192,29 @@ pub enum Addresses {
     /// A guest's own set: disjoint intervals of both families.
     Own(Arc<[IpInterval]>),
     /// A set that the whole cluster shares.
-    Shared(Arc<Ipset>),
+    Shared(SharedSet),
 }
 
 impl Addresses {
-    /// The intervals of one family; `None`: any address.
-    pub fn of(&self, family: Family) -> Option<&[IpInterval]> {
+    /// The intervals of one family, where the rule itself knows them: not those of a shared set.
+    pub fn listed(&self, family: Family) -> Option<&[IpInterval]> {
         match self {
-            Addresses::Any => None,
             Addresses::Literal(intervals) | Addresses::Own(intervals) => Some(split(intervals, family)),
-            Addresses::Shared(ipset) => Some(ipset.of(family)),
+            Addresses::Any | Addresses::Shared(_) => None,
+        }
+    }
+
+    /// Whether an address of this family can be meant.
+    pub fn has(&self, family: Family) -> bool {
+        match self {
+            Addresses::Any => true,
+            Addresses::Literal(intervals) | Addresses::Own(intervals) => !split(intervals, family).is_empty(),
+            Addresses::Shared(set) => set.families.contains(&family),
         }
     }
 }
 
-/// A set of the datacenter or of SDN, by its name in the kernel.
-#[derive(Debug, Clone)]
-pub struct Ipset {
-    /// `dc/<name>`, `sdn/<name>`.
-    pub name: String,
-    /// Disjoint intervals, IPv4 before IPv6.
-    pub intervals: Vec<IpInterval>,
-    /// Where it was defined.
-    pub span: Option<Span>,
-}
-
-impl Ipset {
-    /// Its intervals of one family.
-    pub fn of(&self, family: Family) -> &[IpInterval] {
-        split(&self.intervals, family)
-    }
-}
-
+/// The intervals of one family, of intervals with IPv4 before IPv6.
 fn split(intervals: &[IpInterval], family: Family) -> &[IpInterval] {
     let n_v4 = intervals.partition_point(|i| i.family == Family::V4);
     match family {
@@ -185,13 +223,58 @@ fn split(intervals: &[IpInterval], family: Family) -> &[IpInterval] {
     }
 }
 
+/// What a rule knows of a shared set: not its members, which may change without the rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedSet {
+    /// Its name, in [`Resolved::ipsets`].
+    pub name: Arc<str>,
+    /// The families that it has members of.
+    pub families: &'static [Family],
+}
+
+/// Sets by name.
+pub type Ipsets = BTreeMap<Arc<str>, Arc<Ipset>>;
+
+/// A set of the datacenter or of SDN, by its name in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ipset {
+    /// `dc/<name>`, `sdn/<name>`.
+    pub name: Arc<str>,
+    /// Disjoint intervals, IPv4 before IPv6.
+    pub intervals: Vec<IpInterval>,
+    /// Where it was defined.
+    pub span: Option<Span>,
+    /// Entries that it lacks.
+    pub lost: LostEntries,
+}
+
+impl Ipset {
+    /// What rules know of it.
+    pub fn head(&self) -> SharedSet {
+        let families = match Family::BOTH.map(|family| self.of(family).is_empty()) {
+            [false, false] => &[Family::V4, Family::V6][..],
+            [false, true] => &[Family::V4],
+            [true, false] => &[Family::V6],
+            [true, true] => &[],
+        };
+        SharedSet { name: self.name.clone(), families }
+    }
+
+    /// Its intervals of one family.
+    pub fn of(&self, family: Family) -> &[IpInterval] {
+        split(&self.intervals, family)
+    }
+}
+
 /// A security group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// Folded name.
     pub name: ObjectName,
     /// Its body.
     pub rules: Vec<Rule>,
+    /// Something that a rule of its body denied is lost.
+    pub loses: bool,
 }
 
 impl Group {
@@ -226,7 +309,7 @@ impl Rule {
 }
 
 /// Corosync traffic of this node.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Corosync {
     /// Pairs of a peer's and the own address of the same link.
     pub pairs: Vec<(IpAddr, IpAddr)>,
@@ -237,7 +320,7 @@ pub struct Corosync {
 }
 
 /// A guest.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guest {
     /// Number.
     pub vmid: Vmid,
@@ -257,7 +340,7 @@ impl Guest {
 }
 
 /// A guest's NIC.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nic {
     /// `tap<vmid>i<n>`, `veth<vmid>i<n>`.
     pub ifname: IfName,
@@ -275,15 +358,40 @@ pub struct Nic {
     pub ipfilter: Option<Vec<IpInterval>>,
 }
 
-/// A port that exists and is up, on a bridge.
-#[derive(Debug, Clone)]
+/// A port that exists, is up and has a carrier, on a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningPort {
     /// The bridge it is a port of right now.
     pub bridge: IfName,
     /// VLANs in which frames reach it.
     pub vlans: PortVlans,
-    /// Bridge and MAC belong to this NIC alone.
-    pub unique: bool,
+    /// Frames from isolated ports do not reach it.
+    pub isolated: bool,
+    /// Why the MAC does not tell this port on its bridge; `None`: it does.
+    pub doubt: Option<Doubt>,
+    /// Its interface index; 0: not known.
+    pub index: u32,
+    /// How rejected frames get from here to the bridge that answers them, in mode `divert`. `None`: it is a port of a
+    /// firewall bridge, where every frame is a bridged one, or of no Linux bridge.
+    pub diversion: Option<Diversion>,
+}
+
+/// Somebody else has the MAC of a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// Another NIC on the same bridge.
+    Twice,
+    /// The bridge has learned it at this port: the guest is there now, or somebody forges.
+    LearnedAt(String),
+}
+
+/// A way to the bridge that answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diversion {
+    /// The pair that it takes.
+    pub pair: Pair,
+    /// Interface index of the pair's outer end, as soon as it is there.
+    pub index: Option<u32>,
 }
 
 /// VLANs of a port.
@@ -298,7 +406,7 @@ pub enum PortVlans {
 }
 
 /// A VNet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vnet {
     /// Its bridge.
     pub bridge: IfName,
@@ -312,51 +420,6 @@ pub struct Vnet {
 
 /// Resolves all names of a configuration.
 pub fn resolve(config: &Config, facts: &HostFacts, settings: Settings) -> (Resolved, Vec<Diagnostic>) {
-    let mut diagnostics = Vec::new();
-    let local_network = Arc::new(cluster::local_network(config, facts));
-    let sets = lookup::SharedSets::new(config, &local_network, &mut diagnostics);
-    let links = lookup::links(facts);
-    let groups = rule::groups(config, &links, &sets, &mut diagnostics);
-    let scope = lookup::Scope { config, links: &links, sets: &sets, groups: &groups, guest: None };
-    let datacenter_rules = rule::resolve_rules(&scope, "cluster", &config.datacenter.rules, &mut diagnostics);
-    let host_rules = rule::resolve_rules(&scope, "host", &config.host.rules, &mut diagnostics);
-    let guests: Vec<Guest> =
-        config.guests.values().map(|guest| guest::resolve(&scope, guest, &mut diagnostics)).collect();
-    let guests = guest::mark_duplicates(guests, &mut diagnostics);
-    let vnets = guest::vnets(&scope, &mut diagnostics);
-    let bridges = guest::bridges(config, facts);
-    let enabled = is_enabled(&config.datacenter.options.enable, facts.now_s);
-    let written = config.settings.reject_mode.as_ref().map(|mode| mode.value);
-    let resolved = Resolved {
-        enabled,
-        reject_mode: settings.reject_mode.or(written).unwrap_or_default(),
-        settings,
-        datacenter: config.datacenter.options.clone(),
-        host: config.host.options.clone(),
-        host_rules,
-        datacenter_rules,
-        management: sets.management(),
-        blacklist: sets.blacklist(),
-        corosync: cluster::corosync(config, facts, &mut diagnostics),
-        towards_guests: guest::towards(&bridges, facts),
-        stacked_ports: guest::stacked_ports(facts),
-        foreign_ports: guest::foreign_ports(&bridges, facts),
-        bridge_nf_stuck: cluster::stuck_bridges(facts),
-        guest_bridges: bridges,
-        local_network,
-        groups,
-        guests,
-        vnets,
-    };
-    opens::report(&resolved, &mut diagnostics);
-    (resolved, diagnostics)
-}
-
-/// A time stamp holds until 60 s after it.
-fn is_enabled(enable: &Setting<Enable>, now_s: u64) -> bool {
-    match enable.value {
-        Enable::Off => false,
-        Enable::On => true,
-        Enable::Until(time_s) => now_s <= time_s.saturating_add(60),
-    }
+    let links = Arc::new(Links::new(facts));
+    resolve_with(config, facts, &links, settings, &mut Memo::default())
 }

@@ -1,8 +1,8 @@
 //! Statements that read like nft(8): `[tcp_dport(22), ip_saddr(net), accept()]`.
 
 use super::field::{Field, Side, ct_state};
-use super::statement::{Compare, Limit, Op, RejectWith, Statement, Value, Verdict};
-use super::{DataType, Name};
+use super::statement::{Compare, Device, Limit, Op, RejectWith, Statement, Value, Verdict};
+use super::{Bits, DataType, Name};
 use crate::model::address::{Cidr, IpInterval, Mac};
 use crate::model::options::{Rate, RateUnit};
 use crate::model::port::{PortProtocol, PortRange};
@@ -19,19 +19,19 @@ pub fn is_not(field: Field, number: u128) -> Statement {
 
 /// `<field> <first>-<last>`
 pub fn within(field: Field, first: u128, last: u128) -> Statement {
-    compare(field, Op::Eq, Value::Number { first, last })
+    compare(field, Op::Eq, Value::range(first, last))
 }
 
 /// `<field> "<name>"`; a trailing `*` matches any rest.
 pub fn named(field: Field, name: &str) -> Statement {
     debug_assert_eq!(field.data_type(), DataType::Ifname);
-    compare(field, Op::Eq, Value::Name(name.into()))
+    compare(field, Op::Eq, Value::name(name))
 }
 
 /// `<field> != "<name>"`
 pub fn not_named(field: Field, name: &str) -> Statement {
     debug_assert_eq!(field.data_type(), DataType::Ifname);
-    compare(field, Op::Ne, Value::Name(name.into()))
+    compare(field, Op::Ne, Value::name(name))
 }
 
 fn compare(field: Field, op: Op, value: Value) -> Statement {
@@ -55,12 +55,12 @@ pub fn ether(field: Field, mac: Mac) -> Statement {
 
 /// `<field> & <mask> == <value>`
 pub fn masked(field: Field, mask: u128, value: u128) -> Statement {
-    Statement::Masked { field, mask, op: Op::Eq, value }
+    Statement::Masked { field, op: Op::Eq, bits: Bits::new(mask, value) }
 }
 
 /// `<field> & <mask> != <value>`
 pub fn not_masked(field: Field, mask: u128, value: u128) -> Statement {
-    Statement::Masked { field, mask, op: Op::Ne, value }
+    Statement::Masked { field, op: Op::Ne, bits: Bits::new(mask, value) }
 }
 
 /// `<proto> sport|dport <range>`
@@ -89,17 +89,17 @@ pub fn l4proto(number: u8) -> Statement {
 }
 
 /// `<key> @<set>`
-pub fn in_set(key: &[Field], set: &Name) -> Statement {
+pub fn in_set<const N: usize>(key: &[Field; N], set: &Name) -> Statement {
     Statement::Lookup { key: key.into(), set: set.clone(), op: Op::Eq }
 }
 
 /// `<key> != @<set>`
-pub fn not_in_set(key: &[Field], set: &Name) -> Statement {
+pub fn not_in_set<const N: usize>(key: &[Field; N], set: &Name) -> Statement {
     Statement::Lookup { key: key.into(), set: set.clone(), op: Op::Ne }
 }
 
 /// `<key> vmap @<map>`
-pub fn vmap(key: &[Field], map: &Name) -> Statement {
+pub fn vmap<const N: usize>(key: &[Field; N], map: &Name) -> Statement {
     Statement::VerdictMap { key: key.into(), map: map.clone() }
 }
 
@@ -146,6 +146,11 @@ pub fn goto(chain: &str) -> Statement {
 /// `reject with …`
 pub fn reject(with: RejectWith) -> Statement {
     Statement::Reject(with)
+}
+
+/// `fwd to "<device>"`
+pub fn forward(name: &str, index: u32) -> Statement {
+    Statement::Forward(Device { name: name.into(), index })
 }
 
 /// `limit rate …`: holds while under the rate.

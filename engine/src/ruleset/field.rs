@@ -14,8 +14,63 @@ pub enum Side {
     Dest,
 }
 
+/// Where a field is read: in a header of the packet, or in what the kernel knows about it. A header goes without
+/// saying: `tcp dport` implies TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Header {
+    /// The kernel's notes.
+    Meta,
+    /// Those of a bridge.
+    BridgeMeta,
+    /// The connection.
+    Ct,
+    /// The routing table.
+    Fib,
+    /// Ethernet.
+    Ether,
+    /// 802.1Q.
+    Vlan,
+    /// ARP.
+    Arp,
+    /// IPv4.
+    Ip,
+    /// IPv6.
+    Ip6,
+    /// The fragment header of IPv6.
+    Fragment,
+    /// ICMP.
+    Icmp,
+    /// ICMPv6.
+    Icmpv6,
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// UDP-Lite.
+    Udplite,
+    /// DCCP.
+    Dccp,
+    /// SCTP.
+    Sctp,
+    /// Bytes at a place; implies nothing.
+    Raw,
+}
+
+impl Header {
+    /// Of a protocol with ports.
+    fn of(protocol: PortProtocol) -> Header {
+        match protocol {
+            PortProtocol::Tcp => Header::Tcp,
+            PortProtocol::Udp => Header::Udp,
+            PortProtocol::Udplite => Header::Udplite,
+            PortProtocol::Dccp => Header::Dccp,
+            PortProtocol::Sctp => Header::Sctp,
+        }
+    }
+}
+
 macro_rules! fields {
-    ($($name:ident $text:literal $datatype:ident $doc:literal;)*) => {
+    ($($name:ident $text:literal $datatype:ident $header:ident $doc:literal;)*) => {
         /// A field. All but ports have a fixed name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Field {
@@ -36,6 +91,14 @@ macro_rules! fields {
                 }
             }
 
+            /// Where it is read.
+            pub fn header(self) -> Header {
+                match self {
+                    $(Field::$name => Header::$header,)*
+                    Field::Port(protocol, _) => Header::of(protocol),
+                }
+            }
+
             /// Type of its values.
             pub fn data_type(self) -> DataType {
                 match self {
@@ -48,45 +111,46 @@ macro_rules! fields {
 }
 
 fields! {
-    Iifname "iifname" Ifname "Name of the incoming interface (in the bridge family: the port).";
-    Oifname "oifname" Ifname "Name of the outgoing interface (in the bridge family: the port).";
-    Ibrname "meta ibrname" Ifname "Name of the bridge that the incoming port belongs to.";
-    Obrname "meta obrname" Ifname "Name of the bridge that the outgoing port belongs to.";
-    Ibrpvid "meta ibrpvid" Integer16 "VLAN that the incoming port gives to untagged frames.";
-    Protocol "meta protocol" EtherType "Protocol of the payload; one VLAN tag is transparent.";
-    Nfproto "meta nfproto" Nfproto "Family of the packet, inet only: 2 is IPv4, 10 is IPv6.";
-    L4proto "meta l4proto" InetProto "Transport protocol, IPv6 extension headers skipped.";
-    Mark "meta mark" Mark "Packet mark.";
-    CtState "ct state" CtState "Connection tracking state, a bit mask.";
-    CtMark "ct mark" Mark "Connection mark.";
-    EtherSaddr "ether saddr" EtherAddr "Ethernet source.";
-    EtherDaddr "ether daddr" EtherAddr "Ethernet destination.";
-    EtherType "ether type" EtherType "EtherType of the frame as sent: a VLAN tag shows as 0x8100.";
-    VlanId "vlan id" Integer12 "VLAN of a tagged frame; implies a tag.";
-    ArpHtype "arp htype" Integer16 "ARP hardware type; implies ARP.";
-    ArpPtype "arp ptype" EtherType "ARP protocol type.";
-    ArpHlen "arp hlen" Integer8 "ARP hardware address length.";
-    ArpPlen "arp plen" Integer8 "ARP protocol address length.";
-    ArpSaddrEther "arp saddr ether" EtherAddr "ARP sender hardware address.";
-    ArpSaddrIp "arp saddr ip" Ipv4Addr "ARP sender protocol address.";
-    ArpDaddrIp "arp daddr ip" Ipv4Addr "ARP target protocol address.";
-    IpSaddr "ip saddr" Ipv4Addr "IPv4 source.";
-    IpDaddr "ip daddr" Ipv4Addr "IPv4 destination.";
-    IpFragOff "ip frag-off" Integer16 "IPv4 flags and fragment offset.";
-    Ip6Saddr "ip6 saddr" Ipv6Addr "IPv6 source.";
-    Ip6Daddr "ip6 daddr" Ipv6Addr "IPv6 destination.";
-    Ip6Hoplimit "ip6 hoplimit" Integer8 "IPv6 hop limit.";
-    Ip6Length "ip6 length" Integer16 "IPv6 payload length.";
-    FragOff "frag frag-off" Integer13 "Offset in the IPv6 fragment header; implies one.";
-    TcpFlags "tcp flags" TcpFlag "TCP flags, a bit mask; implies TCP.";
-    IcmpType "icmp type" IcmpType "ICMP type; implies ICMP over IPv4.";
-    IcmpCode "icmp code" Integer8 "ICMP code.";
-    Icmpv6Type "icmpv6 type" Icmpv6Type "ICMPv6 type; implies ICMPv6.";
-    Icmpv6Code "icmpv6 code" Integer8 "ICMPv6 code.";
-    NdTarget "@th,64,128" Integer128 "Target of a neighbour solicitation or advertisement (RFC 4861, 4.3), raw: nft 1.0.6 has no keyword.";
-    NdOption "@th,192,8" Integer8 "Type of the first option of a neighbour solicitation or advertisement, raw as its target.";
-    FibSaddrType "fib saddr type" FibAddrType "Type of the source address in the host's routing tables; inet only.";
-    FibDaddrType "fib daddr type" FibAddrType "Type of the destination address in the host's routing tables; inet only.";
+    Iifname "iifname" Ifname Meta "Name of the incoming interface (in the bridge family: the port).";
+    Oifname "oifname" Ifname Meta "Name of the outgoing interface (in the bridge family: the port).";
+    Oif "meta oif" Ifindex Meta "Number of the outgoing interface (in the bridge family: the port).";
+    Ibrname "meta ibrname" Ifname BridgeMeta "Name of the bridge that the incoming port belongs to.";
+    Obrname "meta obrname" Ifname BridgeMeta "Name of the bridge that the outgoing port belongs to.";
+    Ibrpvid "meta ibrpvid" Integer16 BridgeMeta "VLAN that the incoming port gives to untagged frames.";
+    Protocol "meta protocol" EtherType Meta "Protocol of the payload; one VLAN tag is transparent.";
+    Nfproto "meta nfproto" Nfproto Meta "Family of the packet, inet only: 2 is IPv4, 10 is IPv6.";
+    L4proto "meta l4proto" InetProto Meta "Transport protocol, IPv6 extension headers skipped.";
+    Mark "meta mark" Mark Meta "Packet mark.";
+    CtState "ct state" CtState Ct "Connection tracking state, a bit mask.";
+    CtMark "ct mark" Mark Ct "Connection mark.";
+    EtherSaddr "ether saddr" EtherAddr Ether "Ethernet source.";
+    EtherDaddr "ether daddr" EtherAddr Ether "Ethernet destination.";
+    EtherType "ether type" EtherType Ether "EtherType of the frame as sent: a VLAN tag shows as 0x8100.";
+    VlanId "vlan id" Integer12 Vlan "VLAN of a tagged frame; implies a tag.";
+    ArpHtype "arp htype" Integer16 Arp "ARP hardware type; implies ARP.";
+    ArpPtype "arp ptype" EtherType Arp "ARP protocol type.";
+    ArpHlen "arp hlen" Integer8 Arp "ARP hardware address length.";
+    ArpPlen "arp plen" Integer8 Arp "ARP protocol address length.";
+    ArpSaddrEther "arp saddr ether" EtherAddr Arp "ARP sender hardware address.";
+    ArpSaddrIp "arp saddr ip" Ipv4Addr Arp "ARP sender protocol address.";
+    ArpDaddrIp "arp daddr ip" Ipv4Addr Arp "ARP target protocol address.";
+    IpSaddr "ip saddr" Ipv4Addr Ip "IPv4 source.";
+    IpDaddr "ip daddr" Ipv4Addr Ip "IPv4 destination.";
+    IpFragOff "ip frag-off" Integer16 Ip "IPv4 flags and fragment offset.";
+    Ip6Saddr "ip6 saddr" Ipv6Addr Ip6 "IPv6 source.";
+    Ip6Daddr "ip6 daddr" Ipv6Addr Ip6 "IPv6 destination.";
+    Ip6Hoplimit "ip6 hoplimit" Integer8 Ip6 "IPv6 hop limit.";
+    Ip6Length "ip6 length" Integer16 Ip6 "IPv6 payload length.";
+    FragOff "frag frag-off" Integer13 Fragment "Offset in the IPv6 fragment header; implies one.";
+    TcpFlags "tcp flags" TcpFlag Tcp "TCP flags, a bit mask; implies TCP.";
+    IcmpType "icmp type" IcmpType Icmp "ICMP type; implies ICMP over IPv4.";
+    IcmpCode "icmp code" Integer8 Icmp "ICMP code.";
+    Icmpv6Type "icmpv6 type" Icmpv6Type Icmpv6 "ICMPv6 type; implies ICMPv6.";
+    Icmpv6Code "icmpv6 code" Integer8 Icmpv6 "ICMPv6 code.";
+    NdTarget "@th,64,128" Integer128 Raw "Target of a neighbour solicitation or advertisement (RFC 4861, 4.3), raw: nft 1.0.6 has no keyword.";
+    NdOption "@th,192,8" Integer8 Raw "Type of the first option of a neighbour solicitation or advertisement, raw as its target.";
+    FibSaddrType "fib saddr type" FibAddrType Fib "Type of the source address in the host's routing tables; inet only.";
+    FibDaddrType "fib daddr type" FibAddrType Fib "Type of the destination address in the host's routing tables; inet only.";
 }
 
 fn port_text(protocol: PortProtocol, side: Side) -> &'static str {
@@ -109,6 +173,8 @@ fn port_text(protocol: PortProtocol, side: Side) -> &'static str {
 pub enum DataType {
     /// `ifname`: 16 bytes, padded with NUL.
     Ifname,
+    /// `iface_index`, host byte order
+    Ifindex,
     /// `ipv4_addr`
     Ipv4Addr,
     /// `ipv6_addr`
@@ -152,6 +218,7 @@ impl DataType {
     pub fn as_str(self) -> &'static str {
         match self {
             DataType::Ifname => "ifname",
+            DataType::Ifindex => "iface_index",
             DataType::Ipv4Addr => "ipv4_addr",
             DataType::Ipv6Addr => "ipv6_addr",
             DataType::EtherAddr => "ether_addr",
@@ -178,7 +245,11 @@ impl DataType {
         match self {
             DataType::Ifname | DataType::Ipv6Addr | DataType::Integer128 => 128,
             DataType::EtherAddr => 48,
-            DataType::Ipv4Addr | DataType::Mark | DataType::CtState | DataType::FibAddrType => 32,
+            DataType::Ifindex
+            | DataType::Ipv4Addr
+            | DataType::Mark
+            | DataType::CtState
+            | DataType::FibAddrType => 32,
             DataType::EtherType | DataType::InetService | DataType::Integer16 => 16,
             DataType::Integer13 => 13,
             DataType::Integer12 => 12,
@@ -200,6 +271,7 @@ impl DataType {
     pub fn typical_field(self) -> Field {
         match self {
             DataType::Ifname => Field::Iifname,
+            DataType::Ifindex => Field::Oif,
             DataType::Ipv4Addr => Field::IpSaddr,
             DataType::Ipv6Addr => Field::Ip6Saddr,
             DataType::EtherAddr => Field::EtherSaddr,
@@ -225,13 +297,13 @@ impl DataType {
 /// Bits of `ct state` (nft(8), conntrack types).
 pub mod ct_state {
     /// Neither tracked nor untracked, or refused by tracking.
-    pub const INVALID: u128 = 1;
+    pub const INVALID: u32 = 1;
     /// A reply was seen.
-    pub const ESTABLISHED: u128 = 2;
+    pub const ESTABLISHED: u32 = 2;
     /// Belongs to another connection.
-    pub const RELATED: u128 = 4;
+    pub const RELATED: u32 = 4;
     /// No reply yet.
-    pub const NEW: u128 = 8;
+    pub const NEW: u32 = 8;
     /// Exempt from tracking.
-    pub const UNTRACKED: u128 = 64;
+    pub const UNTRACKED: u32 = 64;
 }

@@ -5,8 +5,11 @@
 
 pub mod build;
 pub mod check;
+mod content;
 pub mod field;
 pub mod implied;
+mod number;
+mod origin;
 pub mod set;
 pub mod statement;
 
@@ -15,10 +18,11 @@ use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
-use crate::span::Span;
-pub use field::{DataType, Field};
+pub use field::{DataType, Field, Header};
+pub use number::{Bits, Interval};
+pub use origin::Origin;
 pub use set::{Element, ElementData, Set, SetKind};
-pub use statement::{Compare, Limit, Op, RejectWith, Statement, Value, Verdict};
+pub use statement::{Compare, Device, Key, Limit, Op, RejectWith, Statement, Value, Verdict};
 
 /// Name of a chain, set, map or conntrack helper inside its table.
 pub type Name = Arc<str>;
@@ -37,6 +41,8 @@ pub enum TableFamily {
     Inet,
     /// Frames on bridges.
     Bridge,
+    /// Frames at one device.
+    Netdev,
 }
 
 impl TableFamily {
@@ -45,6 +51,7 @@ impl TableFamily {
         match self {
             TableFamily::Inet => "inet",
             TableFamily::Bridge => "bridge",
+            TableFamily::Netdev => "netdev",
         }
     }
 }
@@ -58,10 +65,10 @@ pub struct Table {
     pub name: Name,
     /// Conntrack helper objects.
     pub helpers: Vec<HelperObject>,
-    /// Sets and maps, by name.
-    pub sets: Vec<Set>,
-    /// Chains; base chains first, then regular ones, each in the order a reader wants.
-    pub chains: Vec<Chain>,
+    /// Sets and maps, by name. What did not change is shared with the generation before.
+    pub sets: Vec<Arc<Set>>,
+    /// Chains; base chains first, then regular ones, each in the order a reader wants. Shared as sets are.
+    pub chains: Vec<Arc<Chain>>,
 }
 
 /// A `ct helper` object.
@@ -94,15 +101,17 @@ pub struct Chain {
 
 /// What makes a chain a base chain. The policy is always accept: what must not pass is dropped by a rule, which
 /// has an id, a counter and an origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
     /// Where in the stack.
     pub hook: Hook,
     /// Order among the base chains of a hook, lower first.
     pub priority: i32,
+    /// The device whose frames it sees; family netdev only.
+    pub device: Option<Device>,
 }
 
-/// Hooks of the families `inet` and `bridge`.
+/// Hooks: those of the families `inet` and `bridge`, then that of `netdev`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hook {
     /// Before the routing or forwarding decision.
@@ -115,6 +124,8 @@ pub enum Hook {
     Output,
     /// Before leaving.
     Postrouting,
+    /// Out of a device, behind everything else.
+    Egress,
 }
 
 impl Hook {
@@ -126,6 +137,7 @@ impl Hook {
             Hook::Forward => "forward",
             Hook::Output => "output",
             Hook::Postrouting => "postrouting",
+            Hook::Egress => "egress",
         }
     }
 }
@@ -148,8 +160,26 @@ pub struct RuleId(pub u64);
 impl RuleId {
     /// The id of the `ordinal`-th rule of this text in this scope: its neighbours do not matter.
     pub fn of(scope: &str, canonical: &str, ordinal: u32) -> RuleId {
+        RuleScope::new(scope).id(canonical, ordinal)
+    }
+}
+
+/// What the ids of one scope begin with.
+#[derive(Debug, Clone)]
+pub struct RuleScope(SipHasher13);
+
+impl RuleScope {
+    /// Of this name.
+    pub fn new(name: &str) -> RuleScope {
         let mut hasher = SipHasher13::new();
-        (scope, canonical, ordinal).hash(&mut hasher);
+        name.hash(&mut hasher);
+        RuleScope(hasher)
+    }
+
+    /// As [`RuleId::of`].
+    pub fn id(&self, canonical: &str, ordinal: u32) -> RuleId {
+        let mut hasher = self.0;
+        (canonical, ordinal).hash(&mut hasher);
         RuleId(hasher.finish())
     }
 }
@@ -160,31 +190,15 @@ impl std::fmt::Display for RuleId {
     }
 }
 
-/// Why an object exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// A line of the configuration.
-    Line(Span),
-    /// An option; `at` is its line, `None` if the default decided.
-    Option {
-        /// The option's name.
-        name: &'static str,
-        /// Where it was set.
-        at: Option<Span>,
-    },
-    /// Ours; names the paragraph of ARCHITECTURE.md that explains it.
-    Skeleton(&'static str),
-}
-
 impl Table {
     /// The chain of this name.
     pub fn chain(&self, name: &str) -> Option<&Chain> {
-        self.chains.iter().find(|c| &*c.name == name)
+        self.chains.iter().map(|chain| &**chain).find(|chain| &*chain.name == name)
     }
 
     /// The set or map of this name.
     pub fn set(&self, name: &str) -> Option<&Set> {
-        self.sets.iter().find(|s| &*s.name == name)
+        self.sets.iter().map(|set| &**set).find(|set| &*set.name == name)
     }
 }
 

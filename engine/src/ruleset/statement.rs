@@ -1,6 +1,8 @@
 //! Conditions and actions of a rule.
 
-use super::{Field, Name};
+use std::sync::Arc;
+
+use super::{Bits, Field, Interval, Name};
 use crate::model::options::RateUnit;
 
 /// One condition or action. A condition that fails ends the rule.
@@ -12,19 +14,17 @@ pub enum Statement {
     Masked {
         /// The field.
         field: Field,
-        /// Bits that count.
-        mask: u128,
         /// Equal or not.
         op: Op,
-        /// What they are compared with.
-        value: u128,
+        /// Mask and value.
+        bits: Bits,
     },
     /// `ct state <a,b>`: one of the states holds.
-    CtState(u128),
+    CtState(u32),
     /// `<key> [!=] @<set>`
     Lookup {
         /// Fields, concatenated.
-        key: Box<[Field]>,
+        key: Key,
         /// Name of the set.
         set: Name,
         /// [`Op::Ne`]: holds if the key is not in the set.
@@ -33,7 +33,7 @@ pub enum Statement {
     /// `<key> vmap @<map>`: the verdict of the element; no element: the rule goes on.
     VerdictMap {
         /// Fields, concatenated.
-        key: Box<[Field]>,
+        key: Key,
         /// Name of the map.
         map: Name,
     },
@@ -53,10 +53,10 @@ pub enum Statement {
         /// Only this many leading bits of the field count.
         prefix: Option<u8>,
         /// The token bucket of each key.
-        limit: Limit,
+        limit: Box<Limit>,
     },
     /// `log prefix "…" group 0`
-    Log(Box<str>),
+    Log(Arc<str>),
     /// `counter`
     Counter,
     /// `meta mark set meta mark | <bits>`
@@ -74,10 +74,77 @@ pub enum Statement {
     CtHelper(Name),
     /// `notrack`
     Notrack,
+    /// `fwd to "<device>"`: the frame leaves through another device, and is never seen here again.
+    Forward(Device),
     /// `reject with …`: answers and drops.
     Reject(RejectWith),
     /// A verdict.
     Verdict(Verdict),
+}
+
+impl Statement {
+    /// The fields that it asks for by name.
+    pub fn fields(&self) -> &[Field] {
+        match self {
+            Statement::Compare(Compare { field, .. })
+            | Statement::Masked { field, .. }
+            | Statement::Meter { field, .. }
+            | Statement::CtMarkSet { field, .. } => std::slice::from_ref(field),
+            Statement::Lookup { key, .. } | Statement::VerdictMap { key, .. } => key,
+            Statement::CtState(_)
+            | Statement::Limit { .. }
+            | Statement::Log(_)
+            | Statement::Counter
+            | Statement::MarkSet(_)
+            | Statement::MarkClear(_)
+            | Statement::CtHelper(_)
+            | Statement::Notrack
+            | Statement::Forward(_)
+            | Statement::Reject(_)
+            | Statement::Verdict(_) => &[],
+        }
+    }
+}
+
+/// Fields of a key, concatenated. In place: every third rule has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Those behind `len` are all the same one.
+    fields: [Field; Key::LEN_MAX],
+    len: u8,
+}
+
+impl Key {
+    /// No key of ours has more fields.
+    pub const LEN_MAX: usize = 4;
+
+    /// `None`: more fields than a key of ours has.
+    pub fn new(fields: &[Field]) -> Option<Key> {
+        let mut key = Key { fields: [Field::Iifname; Key::LEN_MAX], len: u8::try_from(fields.len()).ok()? };
+        key.fields.get_mut(..fields.len())?.copy_from_slice(fields);
+        Some(key)
+    }
+}
+
+impl std::ops::Deref for Key {
+    type Target = [Field];
+
+    fn deref(&self) -> &[Field] {
+        &self.fields[..usize::from(self.len)]
+    }
+}
+
+impl<const N: usize> From<[Field; N]> for Key {
+    fn from(fields: [Field; N]) -> Key {
+        const { assert!(N <= Key::LEN_MAX) };
+        Key::new(&fields).expect("asserted when compiled")
+    }
+}
+
+impl<const N: usize> From<&[Field; N]> for Key {
+    fn from(fields: &[Field; N]) -> Key {
+        Key::from(*fields)
+    }
 }
 
 /// `<field> [!=] <value>`
@@ -103,22 +170,36 @@ pub enum Op {
 /// A value of a field: its data type says how to read it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
-    /// From `first` to `last`, both included; equal for a single value. Big-endian for addresses.
-    Number {
-        /// Lowest.
-        first: u128,
-        /// Highest.
-        last: u128,
-    },
-    /// An interface name; a trailing `*` matches any rest.
-    Name(Name),
+    /// One or several consecutive ones. Big-endian for addresses.
+    Number(Interval),
+    /// An interface name; a trailing `*` matches any rest. Boxed, or all values would have twice the size.
+    Name(Box<Name>),
 }
 
 impl Value {
     /// A single number.
     pub fn number(number: u128) -> Value {
-        Value::Number { first: number, last: number }
+        Value::range(number, number)
     }
+
+    /// The numbers from `first` to `last`.
+    pub fn range(first: u128, last: u128) -> Value {
+        Value::Number(Interval::new(first, last))
+    }
+
+    /// An interface name.
+    pub fn name(name: impl Into<Name>) -> Value {
+        Value::Name(Box::new(name.into()))
+    }
+}
+
+/// A device by its name, and by the number that the kernel has given it: a device that takes its place has another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Device {
+    /// Its name.
+    pub name: Name,
+    /// Its interface index.
+    pub index: u32,
 }
 
 /// What happens next.
@@ -169,5 +250,17 @@ impl RejectWith {
             RejectWith::HostProhibited => "icmp type host-prohibited",
             RejectWith::AdminProhibited => "icmpv6 type admin-prohibited",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ruleset of a thousand guests has some 330,000 statements.
+    #[test]
+    fn statements_are_small() {
+        assert!(size_of::<Statement>() <= 32);
+        assert!(size_of::<Value>() <= 16);
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn answer(
         (TableFamily::Bridge, Hook::Forward | Hook::Output | Hook::Postrouting) => false,
         (TableFamily::Inet, Hook::Prerouting | Hook::Input | Hook::Forward | Hook::Output) => true,
         (TableFamily::Inet, Hook::Postrouting) => false,
+        (TableFamily::Inet | TableFamily::Bridge, Hook::Egress) | (TableFamily::Netdev, _) => false,
     };
     if !may_answer || is_never_answered(world, packet, pass, meta) {
         return None;
@@ -64,7 +65,7 @@ pub(super) fn answer(
 fn is_never_answered(world: &World, packet: &Packet, pass: &Pass, meta: &Meta) -> bool {
     let is_group_frame = pass.frame.is_some_and(|frame| !frame.dest.is_unicast());
     let by_family = match pass.family {
-        TableFamily::Bridge => is_icmp(&packet.l3, |kind| kind == 3, |kind| kind == 1),
+        TableFamily::Bridge | TableFamily::Netdev => is_icmp(&packet.l3, |kind| kind == 3, |kind| kind == 1),
         TableFamily::Inet => {
             is_icmp(&packet.l3, |kind| matches!(kind, 3 | 4 | 5 | 11 | 12), |kind| kind < 128)
                 || packet.l3.dest().is_some_and(|dest| world.is_group(dest))

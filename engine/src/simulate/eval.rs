@@ -10,14 +10,15 @@ use super::trace::{Deciding, Found, Mismatch, Outcome, RuleStep, Step};
 use super::view::{Meta, View};
 use super::world::World;
 use crate::ruleset::{
-    Base, Chain, Compare, Element, ElementData, Field, Hook, Op, RejectWith, Rule, Ruleset, Set, SetKind,
-    Statement, Table, TableFamily, Verdict,
+    Base, Chain, Compare, Device, Element, ElementData, Field, Hook, Name, Op, RejectWith, Rule, Ruleset,
+    Set, SetKind, Statement, Table, TableFamily, Verdict,
 };
 
 /// A ruleset, indexed: chains and sets by name, base chains by hook.
 pub(super) struct Rules<'r> {
     tables: Vec<TableIndex<'r>>,
-    hooks: BTreeMap<(TableFamily, Hook), Vec<BaseChain<'r>>>,
+    /// By family, hook, and device in the family netdev.
+    hooks: BTreeMap<(TableFamily, Hook, Option<Name>), Vec<BaseChain<'r>>>,
 }
 
 struct TableIndex<'r> {
@@ -39,9 +40,10 @@ impl<'r> Rules<'r> {
         let mut hooks: BTreeMap<_, Vec<BaseChain<'r>>> = BTreeMap::new();
         for (table_idx, table) in ruleset.tables.iter().enumerate() {
             for chain in &table.chains {
-                let Some(Base { hook, priority }) = chain.base else { continue };
-                let base = BaseChain { table_idx, chain, priority };
-                hooks.entry((table.family, hook)).or_default().push(base);
+                let Some(Base { hook, priority, device }) = &chain.base else { continue };
+                let base = BaseChain { table_idx, chain, priority: *priority };
+                let device = device.as_ref().map(|device| device.name.clone());
+                hooks.entry((table.family, *hook, device)).or_default().push(base);
             }
         }
         for chains in hooks.values_mut() {
@@ -53,7 +55,13 @@ impl<'r> Rules<'r> {
 
     /// The base chains of a hook, by priority.
     pub(super) fn base_chains(&self, family: TableFamily, hook: Hook) -> &[BaseChain<'r>] {
-        self.hooks.get(&(family, hook)).map_or(&[], Vec::as_slice)
+        self.hooks.get(&(family, hook, None)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The base chains of what leaves a device, by priority.
+    pub(super) fn egress_chains(&self, device: &Name) -> &[BaseChain<'r>] {
+        let key = (TableFamily::Netdev, Hook::Egress, Some(device.clone()));
+        self.hooks.get(&key).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -61,8 +69,8 @@ impl<'r> TableIndex<'r> {
     fn new(table: &'r Table) -> TableIndex<'r> {
         TableIndex {
             table,
-            chains: table.chains.iter().map(|chain| (&*chain.name, chain)).collect(),
-            sets: table.sets.iter().map(|set| (&*set.name, (set, OnceLock::new()))).collect(),
+            chains: table.chains.iter().map(|chain| (&*chain.name, &**chain)).collect(),
+            sets: table.sets.iter().map(|set| (&*set.name, (&**set, OnceLock::new()))).collect(),
         }
     }
 
@@ -89,6 +97,8 @@ pub(super) enum End<'r> {
     Policy,
     /// A rule drops the packet.
     Drop(Deciding<'r>),
+    /// A rule sends the frame out of another device.
+    Forward(Deciding<'r>, &'r Device),
     /// A rule drops the packet and wants it answered.
     Reject(Deciding<'r>, RejectWith),
 }
@@ -112,7 +122,10 @@ enum Effect<'r> {
     Log(&'r str),
     Fail(Mismatch<'r>),
     Verdict(&'r Verdict, Option<&'r Element>),
+    Forward(&'r Device),
     Reject(RejectWith),
+    /// A set has this element.
+    Found(&'r Element),
 }
 
 impl<'r> Walk<'_, 'r> {
@@ -146,6 +159,7 @@ impl<'r> Walk<'_, 'r> {
                 Outcome::WentTo(target) => (chain, rule_idx) = (target, 0),
                 Outcome::Accepted => return End::Accept(decided),
                 Outcome::Dropped => return End::Drop(decided),
+                Outcome::Forwarded(device) => return End::Forward(decided, device),
                 Outcome::Rejected(with) => return End::Reject(decided, with),
             }
         }
@@ -161,18 +175,25 @@ impl<'r> Walk<'_, 'r> {
     ) -> (Outcome<'r>, Option<&'r Element>) {
         let rule: &'r Rule = place.rule;
         let (mut log, mut outcome, mut element) = (None, Outcome::Continued, None);
+        // Of a set: it is why another chain is called, if one is.
+        let mut found = None;
         for statement in &rule.statements {
             match self.statement(pass, index, statement) {
                 Effect::Next => continue,
+                Effect::Found(of) => {
+                    found = Some(of);
+                    continue;
+                }
                 Effect::Log(prefix) => {
                     log = Some(prefix);
                     continue;
                 }
                 Effect::Fail(mismatch) => outcome = Outcome::NotMatched(mismatch),
+                Effect::Forward(device) => outcome = Outcome::Forwarded(device),
                 Effect::Reject(with) => outcome = Outcome::Rejected(with),
                 Effect::Verdict(verdict, of) => {
                     outcome = ended(index, verdict);
-                    element = of;
+                    element = of.or(found.filter(|_| matches!(outcome, Outcome::Jumped(_))));
                 }
             }
             break;
@@ -188,11 +209,17 @@ impl<'r> Walk<'_, 'r> {
         let unless = |found: Found| Effect::Fail(Mismatch { statement, found });
         let asked = match statement {
             Statement::Compare(condition) => compare(view, condition),
-            Statement::Masked { field, mask, op, value } => {
-                test(view, *field, |datum| holds(*op, number(datum) & mask == *value))
+            Statement::Masked { field, op, bits } => {
+                test(view, *field, |datum| holds(*op, number(datum) & bits.mask() == bits.value()))
             }
-            Statement::CtState(bits) => test(view, Field::CtState, |datum| number(datum) & bits != 0),
-            Statement::Lookup { key, set, op } => self.lookup(view, index, (key, set), *op),
+            Statement::CtState(bits) => {
+                test(view, Field::CtState, |datum| number(datum) & u128::from(*bits) != 0)
+            }
+            Statement::Lookup { key, set, op } => match self.lookup(view, index, (key, set), *op) {
+                Ok(Some(element)) => return Effect::Found(element),
+                Ok(None) => Ok(()),
+                Err(found) => Err(found),
+            },
             Statement::VerdictMap { key, map } => match verdict_of(view, index, (key, map)) {
                 Ok((verdict, element)) => return Effect::Verdict(verdict, Some(element)),
                 // A map without the key lets the rule go on.
@@ -218,6 +245,7 @@ impl<'r> Walk<'_, 'r> {
                 self.meta.tracking = meta.tracking.notrack();
                 Ok(())
             }
+            Statement::Forward(device) => return Effect::Forward(device),
             Statement::Reject(with) => match reject_applies(view, *with) {
                 Ok(()) => return Effect::Reject(*with),
                 Err(found) => Err(found),
@@ -233,16 +261,19 @@ impl<'r> Walk<'_, 'r> {
         index: &TableIndex<'r>,
         (key, name): (&[Field], &str),
         op: Op,
-    ) -> Result<(), Found> {
+    ) -> Result<Option<&'r Element>, Found> {
         let values = values(view, key)?;
-        let is_element = match index.set(name).0.kind {
+        let (is_element, element) = match index.set(name).0.kind {
             SetKind::Dynamic { .. } => {
                 self.met_limit = true;
-                self.exceeded
+                (self.exceeded, None)
             }
-            SetKind::Set | SetKind::VerdictMap | SetKind::MarkMap => index.find(name, &values).is_some(),
+            SetKind::Set | SetKind::VerdictMap | SetKind::MarkMap => {
+                let element = index.find(name, &values);
+                (element.is_some(), element)
+            }
         };
-        if holds(op, is_element) { Ok(()) } else { Err(Found::Values(values)) }
+        if holds(op, is_element) { Ok(element) } else { Err(Found::Values(values)) }
     }
 
     fn limit(&mut self, over: bool) -> Result<(), Found> {

@@ -26,12 +26,15 @@ impl fmt::Display for Datum {
 /// Whether a value of a rule or an element covers a value of a packet.
 pub(super) fn covers(value: &Value, datum: &Datum) -> bool {
     match (value, datum) {
-        (Value::Number { first, last }, Datum::Number(number)) => first <= number && number <= last,
+        (Value::Number(numbers), Datum::Number(number)) => {
+            let (first, last) = numbers.ends();
+            (first..=last).contains(number)
+        }
         (Value::Name(pattern), Datum::Name(name)) => match pattern.strip_suffix('*') {
             Some(start) => name.starts_with(start),
-            None => pattern == name,
+            None => **pattern == *name,
         },
-        (Value::Number { .. }, Datum::Name(_)) | (Value::Name(_), Datum::Number(_)) => false,
+        (Value::Number(_), Datum::Name(_)) | (Value::Name(_), Datum::Number(_)) => false,
     }
 }
 
@@ -100,15 +103,15 @@ impl Index {
 
 fn single(value: &Value) -> Option<Datum> {
     match value {
-        Value::Number { first, last } => (first == last).then_some(Datum::Number(*first)),
-        Value::Name(name) => (!name.ends_with('*')).then(|| Datum::Name(name.clone())),
+        Value::Number(numbers) => numbers.single().map(Datum::Number),
+        Value::Name(name) => (!name.ends_with('*')).then(|| Datum::Name(Name::clone(name))),
     }
 }
 
 /// Numbers as they are; names anywhere, since there are few with wildcards.
 fn bounds(value: &Value) -> (u128, u128) {
     match value {
-        Value::Number { first, last } => (*first, *last),
+        Value::Number(numbers) => numbers.ends(),
         Value::Name(_) => (0, u128::MAX),
     }
 }

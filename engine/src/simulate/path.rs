@@ -18,7 +18,8 @@ mod layer2;
 use std::fmt;
 
 use super::packet::{L3, Packet, Sender, Zone};
-use super::world::{Place, Port, World};
+use super::world::{Place, Port, World, veth_peer};
+use crate::divert;
 use crate::inputs::LinkKind;
 use crate::model::address::Mac;
 use crate::ruleset::{Hook, Name, TableFamily};
@@ -119,19 +120,70 @@ pub(super) fn route(world: &World, packet: &Packet) -> Result<Route, PathError> 
 }
 
 /// The hooks that an answer of a bridge hook passes: out of the port that the rejected frame came from, and on to
-/// the sender.
-pub(super) fn answer_route(world: &World, answer: &Packet, rejected: &Pass, sender: usize) -> Vec<Pass> {
+/// the sender. `None`: it gets nowhere.
+pub(super) fn answer_route(
+    world: &World,
+    answer: &mut Packet,
+    rejected: &Pass,
+    sender: Place,
+) -> Option<Vec<Pass>> {
+    let bridge = rejected.ibrname.as_ref()?;
+    let frame = rejected.frame.map(|frame| Frame { source: frame.dest, dest: frame.source })?;
+    if let Place::Port(sender) = sender {
+        let way = crossings(world, End::device(bridge), End::port(&world.ports[sender])?);
+        if !way.is_empty() {
+            let map = Map { world, packet: answer };
+            return Some(map.bridged(way, Some(frame), rejected.vlans.clone()));
+        }
+    }
+    // The frame came over a pair, from the host's IP stack.
+    let exit = rejected.iifname.as_ref()?;
+    let far = world.port(&veth_peer(exit)?)?;
+    (answer.ether_source, answer.ether_dest) = (Some(frame.source), Some(frame.dest));
+    let way = Crossing { bridge: bridge.clone(), entry: None, exit: Some(exit.clone()) };
     let map = Map { world, packet: answer };
-    let Some(bridge) = &rejected.ibrname else { return Vec::new() };
-    let port = &world.ports[sender];
-    let frame = rejected.frame.map(|frame| Frame { source: frame.dest, dest: frame.source });
-    let Some(end) = End::port(port) else { return Vec::new() };
-    map.bridged(crossings(world, End::device(bridge), end), frame, rejected.vlans.clone())
+    let passes = map.out_of(way, frame, rejected.vlans.clone());
+    Some([passes, map.onward(far, frame, sender)?].concat())
 }
 
 /// The hooks that an answer of the host's IP stack passes on its way to the sender.
 pub(super) fn host_route(world: &World, answer: &Packet, sender: usize) -> Vec<Pass> {
     Map { world, packet: answer }.down(&world.ports[sender])
+}
+
+/// What leaves a port and is sent out of the outer end of a pair, at the hook where it is answered. What is attached to
+/// it stays but for its connection.
+pub(super) fn diverted(left: &Pass, outer: &str) -> Option<Pass> {
+    Some(Pass {
+        family: TableFamily::Bridge,
+        hook: Hook::Prerouting,
+        iifname: Some(divert::inner_of(outer)?.into()),
+        ibrname: Some(divert::BRIDGE.into()),
+        oifname: None,
+        obrname: None,
+        in_pieces: false,
+        ..left.clone()
+    })
+}
+
+/// The hooks that an answer to it passes: out of the bridge that answers, through the pair, and on to the sender.
+pub(super) fn diverted_route(
+    world: &World,
+    answer: &mut Packet,
+    (left, outer): (&Pass, &Name),
+    sender: Place,
+) -> Option<Vec<Pass>> {
+    let frame = left.frame.map(|frame| Frame { source: frame.dest, dest: frame.source })?;
+    (answer.ether_source, answer.ether_dest) = (Some(frame.source), Some(frame.dest));
+    let inner = Name::from(divert::inner_of(outer)?);
+    let way = Crossing { bridge: divert::BRIDGE.into(), entry: None, exit: Some(inner) };
+    let pvid = left.oifname.as_ref().and_then(|port| world.port(port)).and_then(|port| port.pvid);
+    let outer = Port { pvid, mac: Some(frame.source), ..Port::bare(outer, left.obrname.clone()) };
+    let mut world = world.clone();
+    world.add_port(None, outer.clone());
+    let map = Map { world: &world, packet: answer };
+    let passes = map.out_of(way, frame, left.vlans.clone());
+    Some([passes, map.onward(&outer, frame, sender)?].concat())
 }
 
 /// World and packet, to lay passes out.
@@ -141,6 +193,23 @@ struct Map<'a> {
 }
 
 impl Map<'_> {
+    /// Out of a bridge that has made a frame itself, which is never in pieces.
+    fn out_of(&self, way: Crossing, frame: Frame, tags: Vec<u16>) -> Vec<Pass> {
+        let mut passes = self.bridged(vec![way], Some(frame), tags);
+        passes.iter_mut().for_each(|pass| pass.in_pieces = false);
+        passes
+    }
+
+    /// From a port where an answer comes in to whoever it is for.
+    fn onward(&self, from: &Port, frame: Frame, sender: Place) -> Option<Vec<Pass>> {
+        let is_for_host = frame.dest == self.world.host_mac(&gateway(self.world, from));
+        match sender {
+            Place::Host => Some(self.up(from)),
+            Place::Port(sender) if is_for_host => self.routed(from, &self.world.ports[sender]).ok(),
+            Place::Port(sender) => self.between(from, &self.world.ports[sender]).ok(),
+        }
+    }
+
     fn loopback(&self) -> Vec<Pass> {
         let lo: Name = "lo".into();
         if !self.packet.is_ip() {
@@ -188,6 +257,11 @@ impl Map<'_> {
             let way = ends.map(|(from, to)| crossings(self.world, from, to)).unwrap_or_default();
             return Ok(self.bridged(way, Some(frame), self.tags(from, to)));
         }
+        self.routed(from, to)
+    }
+
+    /// Through the host's IP stack, or past the host.
+    fn routed(&self, from: &Port, to: &Port) -> Result<Vec<Pass>, PathError> {
         let (entry, exit) = (gateway(self.world, from), gateway(self.world, to));
         let frame = self.frame(from, self.world.host_mac(&entry));
         if frame.dest != self.world.host_mac(&entry) {

@@ -7,7 +7,7 @@ pub use text::{Detail, TraceText};
 use super::lookup::Datum;
 use super::packet::{Fragment, Packet, State};
 use super::path::Pass;
-use crate::ruleset::{Chain, Element, Field, Origin, RejectWith, Rule, Statement, Table};
+use crate::ruleset::{Chain, Device, Element, Field, Origin, RejectWith, Rule, Statement, Table};
 use crate::span::Sources;
 
 /// The story of one packet.
@@ -103,6 +103,8 @@ pub enum Outcome<'r> {
     Accepted,
     /// Verdict drop.
     Dropped,
+    /// Sent out of another device.
+    Forwarded(&'r Device),
     /// Answer and drop.
     Rejected(RejectWith),
 }
@@ -136,7 +138,7 @@ pub struct Deciding<'r> {
     pub chain: &'r Chain,
     /// The rule.
     pub rule: &'r Rule,
-    /// The element of its map that gave the verdict.
+    /// The element of its map that gave the verdict, or of its set for which it calls a chain.
     pub element: Option<&'r Element>,
 }
 

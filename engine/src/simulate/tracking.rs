@@ -24,7 +24,7 @@ pub(super) enum EntryState {
 
 impl Tracking {
     /// What `ct state` reads.
-    pub(super) fn bits(self) -> u128 {
+    pub(super) fn bits(self) -> u32 {
         match self {
             Tracking::Nothing => ct_state::INVALID,
             Tracking::Entry(EntryState::New) => ct_state::NEW,

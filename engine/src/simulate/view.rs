@@ -46,6 +46,8 @@ impl<'a> View<'a> {
         match field {
             Field::Iifname => name(&self.pass.iifname),
             Field::Oifname => name(&self.pass.oifname),
+            // A port that nobody knows has no number that a rule names.
+            Field::Oif => Some(number(self.world.index(self.pass.oifname.as_ref()?))),
             Field::Ibrname => name(&self.pass.ibrname),
             Field::Obrname => name(&self.pass.obrname),
             Field::Ibrpvid => self.pass.ibrpvid.map(number),
@@ -53,7 +55,7 @@ impl<'a> View<'a> {
             Field::Nfproto => self.nfproto().map(number),
             Field::L4proto => self.ip()?.l4proto().map(number),
             Field::Mark => Some(number(self.meta.mark)),
-            Field::CtState => Some(Datum::Number(self.meta.tracking.bits())),
+            Field::CtState => Some(Datum::Number(self.meta.tracking.bits().into())),
             Field::CtMark => self.meta.tracking.has_entry().then(|| number(self.meta.ct_mark)),
             Field::EtherSaddr => Some(Datum::Number(self.pass.frame?.source.number())),
             Field::EtherDaddr => Some(Datum::Number(self.pass.frame?.dest.number())),
@@ -156,7 +158,7 @@ impl<'a> View<'a> {
     /// NFPROTO_IPV4, NFPROTO_IPV6; nft refuses it in the bridge family.
     fn nfproto(&self) -> Option<u8> {
         match self.pass.family {
-            TableFamily::Bridge => None,
+            TableFamily::Bridge | TableFamily::Netdev => None,
             TableFamily::Inet => self.ip().map(|l3| if matches!(l3, L3::Ipv4(_)) { 2 } else { 10 }),
         }
     }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::packet::Zone;
 use super::path::PathError;
+use crate::divert;
 use crate::inputs::{HostAddress, HostFacts, Link, LinkKind};
 use crate::model::address::{Cidr, Family, Mac};
 use crate::model::guest::{Guest, GuestKind, Nic};
@@ -35,6 +37,8 @@ pub struct Interface {
     pub addresses: Vec<HostAddress>,
     /// What it is.
     pub kind: LinkKind,
+    /// Its number; 0: not known.
+    pub index: u32,
 }
 
 /// A way out of the host: a port of a bridge, or an interface by itself.
@@ -82,7 +86,7 @@ const HOST: Mac = Mac([0x02, 0, 0, 0, 0, 0x01]);
 impl World {
     /// The host of `facts` with its guests. A guest's port is where the kernel has it, else (the guest does not
     /// run) where its configuration would put it.
-    pub fn from_facts(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> World {
+    pub fn from_facts(facts: &HostFacts, guests: &BTreeMap<Vmid, Arc<Guest>>) -> World {
         let mut world = World { bridge_nf: facts.bridge_nf_stuck, ..World::default() };
         let nics = || guests.values().flat_map(|guest| guest.nics.values().map(move |nic| (guest, nic)));
         let guest_ports: BTreeSet<&str> = nics().map(|(_, nic)| nic.ifname.as_str()).collect();
@@ -156,7 +160,8 @@ impl World {
     }
 
     fn add_link(&mut self, link: &Link) {
-        let interface = Interface { mac: link.mac, addresses: link.addresses.clone(), kind: link.kind };
+        let (addresses, index) = (link.addresses.clone(), link.index);
+        let interface = Interface { mac: link.mac, addresses, kind: link.kind, index };
         self.add_interface(&link.name, interface);
     }
 
@@ -252,6 +257,11 @@ impl World {
         nics.filter(|(nic, _)| index.is_none_or(|index| index == *nic)).min().map(|(_, at)| at)
     }
 
+    /// The number of an interface; 0: not known.
+    pub(super) fn index(&self, interface: &str) -> u32 {
+        self.interfaces.get(interface).map_or(0, |interface| interface.index)
+    }
+
     /// The hardware address of the host's interface.
     pub(super) fn host_mac(&self, interface: &str) -> Mac {
         self.interfaces.get(interface).and_then(|interface| interface.mac).unwrap_or(HOST)
@@ -311,7 +321,8 @@ impl Port {
         let is_numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
         let unknown_guest =
             ["tap", "veth"].iter().any(|kind| self.name.strip_prefix(kind).is_some_and(is_numbered));
-        self.guest.is_none() && !unknown_guest && veth_peer(&self.name).is_none()
+        let is_joint = veth_peer(&self.name).is_some() || divert::is_ours(&self.name);
+        self.guest.is_none() && !unknown_guest && !is_joint
     }
 }
 

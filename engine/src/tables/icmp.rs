@@ -12,6 +12,17 @@ pub fn find(family: Family, name: &str) -> Option<IcmpMatch> {
     types(family).iter().find(|(known, _)| *known == name).map(|(_, icmp)| *icmp)
 }
 
+/// Whether the name is nft's alone: the classic firewall does not know it.
+pub fn is_nft_only(family: Family, name: &str) -> bool {
+    match family {
+        Family::V4 => matches!(name, "info-request" | "info-reply"),
+        Family::V6 => {
+            let prefixes = ["mld-", "mld2-", "nd-", "ind-"];
+            name == "router-renumbering" || prefixes.into_iter().any(|prefix| name.starts_with(prefix))
+        }
+    }
+}
+
 /// The names of a family.
 pub fn types(family: Family) -> &'static [(&'static str, IcmpMatch)] {
     match family {
@@ -119,5 +130,11 @@ mod tests {
         check("ANY", Some(IcmpMatch::Any), Some(IcmpMatch::Any));
         check("Echo-Request", None, None);
         check("ping", None, None);
+    }
+
+    #[test]
+    fn names_that_nft_alone_has() {
+        let n_of = |family| types(family).iter().filter(|(name, _)| is_nft_only(family, name)).count();
+        assert_eq!((n_of(Family::V4), n_of(Family::V6)), (2, 13));
     }
 }

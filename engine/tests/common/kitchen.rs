@@ -1,12 +1,14 @@
 //! Kitchen sinks: rulesets that use every statement, field and kind of set of the IR.
 
+use std::sync::Arc;
+
 use engine::model::address::Family;
 use engine::model::options::RateUnit;
 use engine::model::port::PortProtocol;
 use engine::ruleset::field::{Side, ct_state};
 use engine::ruleset::{
-    Chain, DataType, ElementData, Field, HelperObject, Hook, Limit, Op, RejectWith, Ruleset, Set, SetKind,
-    Statement, Table, TableFamily, Verdict,
+    Chain, DataType, Device, ElementData, Field, HelperObject, Hook, Limit, Op, RejectWith, Ruleset, Set,
+    SetKind, Statement, Table, TableFamily, Verdict,
 };
 
 use super::{
@@ -23,7 +25,21 @@ pub(crate) fn everywhere() -> Ruleset {
 
 /// What a kernel with these modules loads as well.
 pub(crate) fn with_bridge_modules() -> Ruleset {
-    Ruleset { tables: vec![inet(), bridge(bridge_module_chains())] }
+    Ruleset { tables: vec![inet(), bridge(bridge_module_chains()), netdev()] }
+}
+
+/// At the one device that every namespace has.
+fn netdev() -> Table {
+    let marked = masked(Field::Mark, 0x1000_0000, Op::Eq, 0x1000_0000);
+    let device = Device { name: "lo".into(), index: 1 };
+    let rules = vec![
+        vec![marked, Statement::Counter, Statement::Forward(device.clone())],
+        vec![Statement::MarkClear(0x1000_0000), accept()],
+    ];
+    let mut egress = chain("lo", Some((Hook::Egress, 0)), 0xd00, rules);
+    egress.base.iter_mut().for_each(|base| base.device = Some(device.clone()));
+    let (helpers, sets) = (Vec::new(), Vec::new());
+    Table { family: TableFamily::Netdev, name: "kitchen".into(), helpers, sets, chains: shared(vec![egress]) }
 }
 
 /// Sets whose key has an integer, which has no type name.
@@ -37,12 +53,12 @@ pub(crate) fn integer_keys() -> Ruleset {
         vec![vmap(&[Field::VlanId], "by-vlan")],
     ];
     let mark = vec![vec![Statement::CtMarkSet { field: Field::Ip6Hoplimit, map: "hops".into() }]];
-    let table = |family, sets, chain| Table {
+    let table = |family, sets: Vec<Set>, chain: Chain| Table {
         family,
         name: "integers".into(),
         helpers: Vec::new(),
-        sets,
-        chains: vec![chain],
+        sets: shared(sets),
+        chains: vec![chain.into()],
     };
     let tables = vec![
         table(
@@ -62,6 +78,10 @@ pub(crate) fn integer_keys() -> Ruleset {
     Ruleset { tables }
 }
 
+fn shared<T>(objects: Vec<T>) -> Vec<Arc<T>> {
+    objects.into_iter().map(Arc::new).collect()
+}
+
 fn inet() -> Table {
     let helper = |object: &str, family| HelperObject {
         name: object.into(),
@@ -74,8 +94,8 @@ fn inet() -> Table {
         family: TableFamily::Inet,
         name: "kitchen".into(),
         helpers: vec![helper("ftp", Family::V4), helper("ftp-v6", Family::V6)],
-        sets: [sets_of_addresses(), sets_of_types(), maps()].concat(),
-        chains: vec![
+        sets: shared([sets_of_addresses(), sets_of_types(), maps()].concat()),
+        chains: shared(vec![
             chain("prerouting", Some((Hook::Prerouting, -300)), 0x100, prerouting()),
             chain("input", Some((Hook::Input, 0)), 0x200, [states(), transport(), actions()].concat()),
             chain("forward", Some((Hook::Forward, 7)), 0x300, addresses()),
@@ -84,7 +104,7 @@ fn inet() -> Table {
             chain("guest-100-in", None, 0x600, vec![vec![Statement::Verdict(Verdict::Goto("deep".into()))]]),
             chain("deep", None, 0xffff_ffff_ffff_ff00, vec![vec![Statement::Verdict(Verdict::Return)]]),
             chain("empty", None, 0, Vec::new()),
-        ],
+        ]),
     }
 }
 
@@ -190,17 +210,17 @@ fn prerouting() -> Vec<Vec<Statement>> {
 }
 
 fn states() -> Vec<Vec<Statement>> {
-    let open = ct_state::ESTABLISHED | ct_state::RELATED;
+    let open = u128::from(ct_state::ESTABLISHED | ct_state::RELATED);
     vec![
-        vec![Statement::CtState(open), Statement::Counter, accept()],
+        vec![Statement::CtState(ct_state::ESTABLISHED | ct_state::RELATED), Statement::Counter, accept()],
         vec![Statement::CtState(ct_state::INVALID), drop()],
         vec![Statement::CtState(ct_state::UNTRACKED), drop()],
         vec![masked(Field::CtState, open, Op::Eq, 0), drop()],
         vec![masked(Field::CtState, open, Op::Ne, 0), drop()],
         vec![masked(Field::CtState, open, Op::Eq, open), drop()],
         vec![masked(Field::CtState, open | 8, Op::Ne, 8), drop()],
-        vec![eq(Field::CtState, n(ct_state::NEW)), drop()],
-        vec![ne(Field::CtState, n(ct_state::NEW)), drop()],
+        vec![eq(Field::CtState, n(ct_state::NEW.into())), drop()],
+        vec![ne(Field::CtState, n(ct_state::NEW.into())), drop()],
         vec![eq(Field::CtMark, n(5)), drop()],
         vec![masked(Field::CtMark, 0xff00, Op::Eq, 0x100), drop()],
         vec![eq(Field::Mark, range(5, 9)), drop()],
@@ -305,7 +325,12 @@ fn lookups() -> Vec<Vec<Statement>> {
 }
 
 fn actions() -> Vec<Vec<Statement>> {
-    let meter = |set: &str, field, prefix, limit| Statement::Meter { set: set.into(), field, prefix, limit };
+    let meter = |set: &str, field, prefix, limit| Statement::Meter {
+        set: set.into(),
+        field,
+        prefix,
+        limit: Box::new(limit),
+    };
     let slow = Limit { rate: 7, unit: RateUnit::Minute, burst: 50 };
     vec![
         vec![meter("syn6", Field::Ip6Saddr, Some(64), per_second(200, 1000)), drop()],
@@ -335,6 +360,9 @@ fn actions() -> Vec<Vec<Statement>> {
 fn bridge(mut more: Vec<Chain>) -> Table {
     let mac = 0x0011_2233_4455;
     let macs = vec![element([name("tap100i0"), n(mac)])];
+    // The loopback device, and a number that no interface has.
+    let ready = [DataType::Ifindex, DataType::Ifname, DataType::EtherAddr];
+    let ports = vec![element([n(1), name("vmbr0"), n(mac)]), element([n(4000), name("vmbr0"), n(mac)])];
     let own = vec![entry([n(mac)], ElementData::Verdict(Verdict::Jump("guest".into())))];
     let mut chains = vec![
         chain("pre", Some((Hook::Prerouting, -300)), 0x700, frames()),
@@ -347,11 +375,13 @@ fn bridge(mut more: Vec<Chain>) -> Table {
         family: TableFamily::Bridge,
         name: "kitchen".into(),
         helpers: Vec::new(),
-        sets: vec![
+        sets: shared(vec![
             with(set("macs", &[DataType::Ifname, DataType::EtherAddr], SetKind::Set), false, macs),
+            with(set("ready", &ready, SetKind::Set), false, ports),
+            with(set("indexes", &[DataType::Ifindex], SetKind::Set), false, vec![element([n(1)])]),
             with(set("own", &[DataType::EtherAddr], SetKind::VerdictMap), false, own),
-        ],
-        chains,
+        ]),
+        chains: shared(chains),
     }
 }
 
@@ -368,6 +398,7 @@ fn frames() -> Vec<Vec<Statement>> {
         vec![masked(Field::EtherSaddr, group, Op::Eq, group), drop()],
         vec![ne(Field::EtherDaddr, n(0xffff_ffff_ffff)), accept()],
         vec![vmap(&[Field::EtherDaddr], "own")],
+        vec![lookup(&[Field::Oif], "indexes", Op::Eq), accept()],
         vec![lookup(&[Field::Iifname, Field::EtherSaddr], "macs", Op::Ne), drop()],
         vec![lookup(&[Field::Iifname, Field::ArpSaddrEther], "macs", Op::Ne), drop()],
         vec![
@@ -419,6 +450,7 @@ fn bridge_module_chains() -> Vec<Chain> {
     let metas = vec![
         vec![eq(Field::Ibrname, name("vmbr0")), accept()],
         vec![ne(Field::Obrname, name("vmbr*")), accept()],
+        vec![lookup(&[Field::Oif, Field::Obrname, Field::EtherDaddr], "ready", Op::Ne), drop()],
         vec![eq(Field::Ibrpvid, n(5)), accept()],
         vec![Statement::CtState(ct_state::ESTABLISHED | ct_state::RELATED), accept()],
         vec![masked(Field::CtMark, 0xff, Op::Eq, 1), accept()],

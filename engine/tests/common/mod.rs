@@ -5,8 +5,8 @@ pub(crate) mod nft;
 
 use engine::model::options::RateUnit;
 use engine::ruleset::{
-    Base, Chain, Compare, DataType, Element, ElementData, Field, Hook, Limit, Op, Origin, Rule, RuleId, Set,
-    SetKind, Statement, Value, Verdict,
+    Base, Bits, Chain, Compare, DataType, Element, ElementData, Field, Hook, Limit, Op, Origin, Rule, RuleId,
+    Ruleset, Set, SetKind, Statement, Value, Verdict,
 };
 
 /// Origin of everything here.
@@ -23,13 +23,20 @@ pub(crate) fn chain(
         .zip(rules)
         .map(|(id, statements)| Rule { id: RuleId(id), statements, origin: ORIGIN })
         .collect();
-    let base = base.map(|(hook, priority)| Base { hook, priority });
+    let base = base.map(|(hook, priority)| Base { hook, priority, device: None });
     Chain { name: name.into(), base, rules, origin: ORIGIN }
 }
 
 /// A set or map without elements.
 pub(crate) fn set(name: &str, key: &[DataType], kind: SetKind) -> Set {
     Set { name: name.into(), key: key.into(), kind, interval: false, elements: Vec::new(), origin: ORIGIN }
+}
+
+/// What a listing says, with the number of the one device that every namespace has.
+pub(crate) fn held(listing: &serde_json::Value) -> Ruleset {
+    let mut held = engine::lift::ruleset(listing).expect("the kernel holds what the IR can say");
+    engine::lift::with_indexes(&mut held, |name| (name == "lo").then_some(1));
+    held
 }
 
 /// An element without data.
@@ -49,12 +56,12 @@ pub(crate) fn n(number: u128) -> Value {
 
 /// An interval.
 pub(crate) fn range(first: u128, last: u128) -> Value {
-    Value::Number { first, last }
+    Value::range(first, last)
 }
 
 /// An interface.
 pub(crate) fn name(text: &str) -> Value {
-    Value::Name(text.into())
+    Value::name(text)
 }
 
 /// `<field> <value>`
@@ -69,16 +76,16 @@ pub(crate) fn ne(field: Field, value: Value) -> Statement {
 
 /// `<field> & <mask> == <value>`
 pub(crate) fn masked(field: Field, mask: u128, op: Op, value: u128) -> Statement {
-    Statement::Masked { field, mask, op, value }
+    Statement::Masked { field, op, bits: Bits::new(mask, value) }
 }
 
 /// `<key> @<set>`
-pub(crate) fn lookup(key: &[Field], set: &str, op: Op) -> Statement {
+pub(crate) fn lookup<const N: usize>(key: &[Field; N], set: &str, op: Op) -> Statement {
     Statement::Lookup { key: key.into(), set: set.into(), op }
 }
 
 /// `<key> vmap @<map>`
-pub(crate) fn vmap(key: &[Field], map: &str) -> Statement {
+pub(crate) fn vmap<const N: usize>(key: &[Field; N], map: &str) -> Statement {
     Statement::VerdictMap { key: key.into(), map: map.into() }
 }
 

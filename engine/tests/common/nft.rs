@@ -1,7 +1,6 @@
 //! Runs `nft` in a network namespace that exists for one call only: the installed one, or the one that the environment
 //! variable `NFT` names.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -10,24 +9,23 @@ use std::process::{Command, Stdio};
 /// Panics with the messages of nft if it refuses, or if there can be no namespace: a test that cannot ask the kernel
 /// has not passed.
 pub(crate) fn load_and_list(input: &str, input_is_json: bool) -> (serde_json::Value, String) {
+    load_all_and_list(&[input], if input_is_json { "-j" } else { "" })
+}
+
+/// As [`load_and_list`] with several transactions, one after the other.
+pub(crate) fn load_all_and_list(inputs: &[&str], options: &str) -> (serde_json::Value, String) {
     let nft = program();
-    let load = format!("{nft} {} -f -", if input_is_json { "-j" } else { "" });
-    let script = format!("{load} && {nft} -j list ruleset && {nft} list ruleset");
-    let mut child = Command::new("unshare")
-        .args(["--net", "--", "sh", "-c", &script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
+    let load = format!("printf %s \"$input\" | {nft} {options} -f -");
+    let script = format!("for input; do {load} || exit; done; {nft} -j list ruleset && {nft} list ruleset");
+    let output = Command::new("unshare")
+        .args(["--net", "--", "sh", "-c", &script, "sh"])
+        .args(inputs)
+        .output()
         .expect("unshare and sh are installed");
-    let mut stdin = child.stdin.take().expect("piped above");
-    // A refusal to read shows in the status below.
-    let _ = stdin.write_all(input.as_bytes());
-    std::mem::drop(stdin);
-    let output = child.wait_with_output().expect("a child can be waited for");
     let stdout = String::from_utf8(output.stdout).expect("nft writes UTF-8");
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{load} in a namespace: {stderr}\n{stdout}\ninput:\n{input}");
+    let all = inputs.join("\n");
+    assert!(output.status.success(), "{load} in a namespace: {stderr}\n{stdout}\ninput:\n{all}");
     let (json, text) = stdout.split_once('\n').expect("the JSON listing is one line");
     (serde_json::from_str(json).expect("nft lists JSON"), text.to_owned())
 }

@@ -1,12 +1,14 @@
 //! The simulator against the kernel: random packets under random configurations of the reference network.
 
 use std::env;
+use std::time::Duration;
 
 use engine::compile;
 use engine::inputs::{FileContent, Inputs};
 use engine::ruleset::Ruleset;
 use engine::simulate::World;
 
+use super::wiring::Wiring;
 use super::{Judge, Lab, Tally, random};
 use crate::Failure;
 use crate::generate::{Draw, wild};
@@ -52,15 +54,17 @@ pub fn inputs(seed: u64) -> Inputs {
 }
 
 /// Plays; `part` chooses what of each ruleset is loaded. Fails if simulator and kernel disagree anywhere.
-pub fn play(length: Length, part: fn(&Ruleset) -> Ruleset) -> Result<(), Failure> {
-    let reference = network::inputs();
+pub fn play(length: Length, wiring: Wiring, part: fn(&Ruleset) -> Ruleset) -> Result<(), Failure> {
+    let mut reference = network::inputs();
+    wiring.plug(&mut reference);
     let guests = compile(&reference).config.guests;
     let world: World = network::world(&reference.facts, &guests);
     let mut lab = Lab::new(&reference.facts, &guests)?;
     lab.neighbours(&random::homes())?;
     let mut tally = Tally::default();
     for seed in length.seed..length.seed + length.n_configs {
-        let inputs = inputs(seed);
+        let mut inputs = inputs(seed);
+        inputs.facts = reference.facts.clone();
         let compiled = compile(&inputs);
         let ruleset = part(&compiled.plan.ruleset);
         let mut draw = Draw::new(seed, "packets", 0);
@@ -77,9 +81,12 @@ pub fn play(length: Length, part: fn(&Ruleset) -> Ruleset) -> Result<(), Failure
             disagreement.insert_str(0, &format!("configuration {seed}: "));
         }
     }
-    println!("{tally}");
+    println!("{wiring:?}, configurations {} to {}: {tally}", length.seed, length.seed + length.n_configs - 1);
     if tally.disagreements.is_empty() { Ok(()) } else { Err(tally.report().into()) }
 }
+
+/// Time for nft to begin, and to come to an end.
+const SPOKEN: Duration = Duration::from_millis(1_500);
 
 /// `nft monitor trace`, as long as it lives.
 struct Tracing(std::process::Child);
@@ -94,14 +101,15 @@ impl Tracing {
         };
         run("nft", &["-f", "-"], &format!("{}{}", chain("inet"), chain("bridge")))?;
         let child = std::process::Command::new("nft").args(["monitor", "trace"]).spawn()?;
-        // It does not say when it is ready.
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        // It does not say when it is ready, nor when it has told all.
+        std::thread::sleep(SPOKEN);
         Ok(Tracing(child))
     }
 }
 
 impl Drop for Tracing {
     fn drop(&mut self) {
+        std::thread::sleep(SPOKEN);
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,31 +1,47 @@
 //! A packet of the simulator -> the frames that an end of the network sends, checksums and all.
 //!
-//! Written by hand: what the tests send is malformed on purpose as often as not, which packet libraries exist to
-//! prevent. Every frame carries a mark ([`super::mark`]) by which it and its answer are known again.
+//! Headers are etherparse's; by hand is what it has no header for, and what is malformed on purpose. Every frame carries a mark ([`super::mark`]) by which it and its answer are known again.
 
 use std::net::IpAddr;
 
-use engine::simulate::packet::{Arp, Extension, Fragment, Icmp, Ipv4, Ipv6, L3, Packet, Ports, Transport};
+use engine::simulate::packet::{
+    Arp, Extension, Fragment, Icmp, Ipv4, Ipv6, L3, Packet, Ports, Quoted, TcpFlags, Transport,
+};
+use etherparse::checksum::Sum16BitWords;
+use etherparse::{
+    ArpHardwareId, ArpOperation, ArpPacket, EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header,
+    Ipv6FragmentHeader, Ipv6Header, Ipv6RawExtHeader, SingleVlanHeader, TcpHeader, UdpHeader, VlanId,
+};
 
-use super::mark::{self, Mark};
+use super::mark::Mark;
 
 /// What an Ethernet interface takes without fragmentation.
 const MTU: usize = 1500;
-const MORE_FRAGMENTS: u16 = 0x2000;
+/// Hop limit of IPv4 packets.
+const TTL: u8 = 64;
 
 /// Ethernet addresses of a frame: destination, source.
 pub type Macs = ([u8; 6], [u8; 6]);
 
 /// The frames of a packet, in the order in which they are sent: one, or the pieces of a datagram.
-pub fn frames(packet: &Packet, (dest, source): Macs, mark: Mark) -> Vec<Vec<u8>> {
-    let mut head: Vec<u8> = [dest, source].concat();
+pub fn frames(packet: &Packet, (destination, source): Macs, mark: Mark) -> Vec<Vec<u8>> {
+    let of_payload = EtherType(packet.l3.ethertype());
+    // Of two tags the outer one is 802.1ad, as the simulator has it.
+    let ether_type = match packet.vlans.len() {
+        0 => of_payload,
+        1 => EtherType::VLAN_TAGGED_FRAME,
+        _ => EtherType::PROVIDER_BRIDGING,
+    };
+    let mut head = Ethernet2Header { source, destination, ether_type }.to_bytes().to_vec();
     for (nth, vlan) in packet.vlans.iter().enumerate() {
-        // Of two tags the outer one is 802.1ad, as the simulator has it.
-        let is_outer = nth == 0 && packet.vlans.len() > 1;
-        head.extend(if is_outer { [0x88, 0xa8] } else { [0x81, 0x00] });
-        head.extend(vlan.to_be_bytes());
+        let is_last = nth + 1 == packet.vlans.len();
+        let tag = SingleVlanHeader {
+            vlan_id: VlanId::try_new(*vlan).expect("a packet's VLANs have 12 bits"),
+            ether_type: if is_last { of_payload } else { EtherType::VLAN_TAGGED_FRAME },
+            ..SingleVlanHeader::default()
+        };
+        head.extend(tag.to_bytes());
     }
-    head.extend(packet.l3.ethertype().to_be_bytes());
     let with_head = |payload: Vec<u8>| [head.clone(), payload].concat();
     datagrams(&packet.l3, source, mark).into_iter().map(with_head).collect()
 }
@@ -44,65 +60,79 @@ fn ipv4(ip: &Ipv4, mark: Mark) -> Vec<Vec<u8>> {
     let ends = (IpAddr::V4(ip.source), IpAddr::V4(ip.dest));
     let body = transport(&ip.transport, ends, ip.payload, mark);
     let number = protocol(&ip.transport, 1);
-    let header = |length: usize, frag_off: u16| {
-        let total = u16::try_from(20 + length).expect("a test packet fits");
-        let mut header = vec![0x45, 0];
-        header.extend(total.to_be_bytes());
-        header.extend(mark.short().to_be_bytes());
-        header.extend(frag_off.to_be_bytes());
-        header.extend([64, number, 0, 0]);
-        header.extend(ip.source.octets());
-        header.extend(ip.dest.octets());
-        let sum = checksum(&[&header]);
-        header[10..12].copy_from_slice(&sum.to_be_bytes());
-        header
+    let cuts = pieces(body.len(), MTU - Ipv4Header::MIN_LEN, ip.fragment);
+    let piece = |&(from, to): &(usize, usize)| {
+        let mut header = Ipv4Header {
+            total_len: short(Ipv4Header::MIN_LEN + to - from),
+            identification: mark.short(),
+            dont_fragment: false,
+            more_fragments: to < body.len(),
+            fragment_offset: offset(from),
+            time_to_live: TTL,
+            protocol: IpNumber(number),
+            source: ip.source.octets(),
+            destination: ip.dest.octets(),
+            ..Ipv4Header::default()
+        };
+        header.header_checksum = header.calc_header_checksum();
+        [&header.to_bytes(), &body[from..to]].concat()
     };
-    let cuts = pieces(body.len(), MTU - 20, ip.fragment);
-    cuts.iter()
-        .map(|&(from, to)| {
-            let more = if to < body.len() { MORE_FRAGMENTS } else { 0 };
-            let offset = u16::try_from(from / 8).expect("a test packet fits");
-            [header(to - from, offset | more), body[from..to].to_vec()].concat()
-        })
-        .collect()
+    cuts.iter().map(piece).collect()
 }
 
 fn ipv6(ip: &Ipv6, mark: Mark) -> Vec<Vec<u8>> {
     let ends = (IpAddr::V6(ip.source), IpAddr::V6(ip.dest));
-    let body = transport(&ip.transport, ends, ip.payload, mark);
+    let mut body = transport(&ip.transport, ends, ip.payload, mark);
     let number = protocol(&ip.transport, 58);
     let numbers: Vec<u8> = ip.extensions.iter().map(|extension| extension_number(*extension)).collect();
     let chain = 8 * numbers.len();
-    let cuts = pieces(body.len(), (MTU - 40 - 8 - chain) / 8 * 8, ip.fragment);
+    if let (Some(length), Transport::Icmp(_)) = (ip.length, &ip.transport) {
+        body = lengthened(body, usize::from(length).saturating_sub(chain), ends);
+    }
+    let cuts = pieces(body.len(), (MTU - Ipv6Header::LEN - 8 - chain) / 8 * 8, ip.fragment);
     let is_cut = cuts.len() > 1;
-    let innermost = if is_cut { 44 } else { number };
-    cuts.iter()
-        .map(|&(from, to)| {
-            let mut extensions = Vec::new();
-            for (nth, this) in numbers.iter().enumerate() {
-                let next = numbers.get(nth + 1).copied().unwrap_or(innermost);
-                extensions.extend(extension(*this, next));
-            }
-            if is_cut {
-                let more = u16::from(to < body.len());
-                let offset = u16::try_from(from).expect("a test packet fits");
-                extensions.extend([number, 0]);
-                extensions.extend((offset | more).to_be_bytes());
-                extensions.extend(mark.long().to_be_bytes());
-            }
-            let first = numbers.first().copied().unwrap_or(innermost);
-            let natural = u16::try_from(extensions.len() + to - from).expect("a test packet fits");
-            let length = ip.length.unwrap_or(natural);
-            let mut packet = (0x6000_0000 | mark.label()).to_be_bytes().to_vec();
-            packet.extend(length.to_be_bytes());
-            packet.extend([first, ip.hop_limit]);
-            packet.extend(ip.source.octets());
-            packet.extend(ip.dest.octets());
-            packet.extend(extensions);
-            packet.extend(&body[from..to]);
-            packet
-        })
-        .collect()
+    let innermost = if is_cut { IpNumber::IPV6_FRAGMENTATION_HEADER.0 } else { number };
+    let piece = |&(from, to): &(usize, usize)| {
+        let mut extensions = Vec::new();
+        for (nth, this) in numbers.iter().enumerate() {
+            let next = numbers.get(nth + 1).copied().unwrap_or(innermost);
+            extensions.extend(extension(*this, next));
+        }
+        if is_cut {
+            let (more, id) = (to < body.len(), mark.long());
+            extensions.extend(Ipv6FragmentHeader::new(IpNumber(number), offset(from), more, id).to_bytes());
+        }
+        let header = Ipv6Header {
+            flow_label: mark.label().try_into().expect("marks leave room for 20 bits"),
+            payload_length: ip.length.unwrap_or(short(extensions.len() + to - from)),
+            next_header: IpNumber(numbers.first().copied().unwrap_or(innermost)),
+            hop_limit: ip.hop_limit,
+            source: ip.source.octets(),
+            destination: ip.dest.octets(),
+            ..Ipv6Header::default()
+        };
+        [&header.to_bytes(), extensions.as_slice(), &body[from..to]].concat()
+    };
+    cuts.iter().map(piece).collect()
+}
+
+/// A neighbour discovery message of this length: a nonce fills it up (RFC 3971, 5.3.2).
+fn lengthened(mut message: Vec<u8>, length: usize, ends: (IpAddr, IpAddr)) -> Vec<u8> {
+    let more = length.saturating_sub(message.len());
+    let Some(units) = u8::try_from(more / 8).ok().filter(|units| *units > 0) else { return message };
+    message.extend([14, units]);
+    message.resize(length, 0);
+    message[2..4].fill(0);
+    summed(message, 2, Some((ends, 58)))
+}
+
+fn short(length: usize) -> u16 {
+    u16::try_from(length).expect("a test packet fits")
+}
+
+/// Where a piece begins, in units of eight bytes.
+fn offset(from: usize) -> IpFragOffset {
+    IpFragOffset::try_new(short(from / 8)).expect("a test packet fits")
 }
 
 /// Where a body of `length` bytes is cut: at `most`, or anyway in two if the packet is said to be a piece.
@@ -125,11 +155,10 @@ fn extension_number(extension: Extension) -> u8 {
 }
 
 /// Eight bytes: padding, or a routing header of an experimental type with no segments left.
-fn extension(this: u8, next: u8) -> [u8; 8] {
-    match this {
-        43 => [next, 0, 253, 0, 0, 0, 0, 0],
-        _ => [next, 0, 1, 4, 0, 0, 0, 0],
-    }
+fn extension(this: u8, next: u8) -> Vec<u8> {
+    let content = if this == 43 { [253, 0, 0, 0, 0, 0] } else { [1, 4, 0, 0, 0, 0] };
+    let header = Ipv6RawExtHeader::new_raw(IpNumber(next), &content);
+    header.expect("six bytes are the least that it has").to_bytes().to_vec()
 }
 
 fn protocol(transport: &Transport, icmp: u8) -> u8 {
@@ -152,21 +181,8 @@ fn transport(transport: &Transport, ends: (IpAddr, IpAddr), payload: u16, mark: 
     data = data.iter().copied().cycle().take(wanted).collect();
     let is_v6 = ends.0.is_ipv6();
     match transport {
-        Transport::Tcp(ports, flags) => {
-            let mut segment = ports_bytes(*ports);
-            segment.extend(mark.sequence().to_be_bytes());
-            segment.extend(mark.sequence().to_be_bytes());
-            segment.extend([0x50, flags.0, 0x20, 0, 0, 0, 0, 0]);
-            segment.extend(data);
-            summed(segment, 16, Some((ends, 6)))
-        }
-        Transport::Udp(ports) => {
-            let mut datagram = ports_bytes(*ports);
-            datagram.extend(u16::try_from(8 + data.len()).expect("a test packet fits").to_be_bytes());
-            datagram.extend([0, 0]);
-            datagram.extend(data);
-            summed(datagram, 6, Some((ends, 17)))
-        }
+        Transport::Tcp(ports, flags) => tcp((*ports, *flags), &data, ends, mark),
+        Transport::Udp(ports) => udp(*ports, &data, ends),
         Transport::Udplite(ports) => {
             // Coverage 0: all of it.
             let datagram = [ports_bytes(*ports), vec![0, 0, 0, 0], data].concat();
@@ -187,6 +203,32 @@ fn transport(transport: &Transport, ends: (IpAddr, IpAddr), payload: u16, mark: 
             summed([vec![0, 0, 0, 0], data].concat(), 0, is_v6.then_some((ends, *number)))
         }
     }
+}
+
+fn tcp((ports, flags): (Ports, TcpFlags), data: &[u8], ends: (IpAddr, IpAddr), mark: Mark) -> Vec<u8> {
+    let mut header = TcpHeader::new(ports.source, ports.dest, mark.sequence(), 8192);
+    header.acknowledgment_number = mark.sequence();
+    let has = |bit: usize| flags.0 >> bit & 1 == 1;
+    (header.fin, header.syn, header.rst, header.psh) = (has(0), has(1), has(2), has(3));
+    (header.ack, header.urg, header.ece, header.cwr) = (has(4), has(5), has(6), has(7));
+    header.checksum = match ends {
+        (IpAddr::V4(from), IpAddr::V4(to)) => header.calc_checksum_ipv4_raw(from.octets(), to.octets(), data),
+        (from, to) => header.calc_checksum_ipv6_raw(octets16(from), octets16(to), data),
+    }
+    .expect("a test packet fits");
+    [&header.to_bytes(), data].concat()
+}
+
+fn udp(ports: Ports, data: &[u8], ends: (IpAddr, IpAddr)) -> Vec<u8> {
+    let (source_port, destination_port) = (ports.source, ports.dest);
+    let length = short(UdpHeader::LEN + data.len());
+    let mut header = UdpHeader { source_port, destination_port, length, checksum: 0 };
+    header.checksum = match ends {
+        (IpAddr::V4(from), IpAddr::V4(to)) => header.calc_checksum_ipv4_raw(from.octets(), to.octets(), data),
+        (from, to) => header.calc_checksum_ipv6_raw(octets16(from), octets16(to), data),
+    }
+    .expect("a test packet fits");
+    [&header.to_bytes(), data].concat()
 }
 
 fn ports_bytes(ports: Ports) -> Vec<u8> {
@@ -242,6 +284,10 @@ fn icmp_bytes(icmp: &Icmp, ends: (IpAddr, IpAddr), (data, mark): (Vec<u8>, Mark)
             message.extend([1, units, 2, 0, 0, 0, 0, 0x50]);
             message.resize(message.len() + 8 * usize::from(units.saturating_sub(1)), 0);
         }
+    } else if let Some(inner) = &icmp.inner {
+        message.extend([0; 4]);
+        message.extend(quotation(inner));
+        message.extend(mark.quoting());
     } else {
         // Identifier and sequence of an echo: each packet is a connection of its own.
         message.extend(mark.short().to_be_bytes());
@@ -251,16 +297,45 @@ fn icmp_bytes(icmp: &Icmp, ends: (IpAddr, IpAddr), (data, mark): (Vec<u8>, Mark)
     summed(message, 2, is_v6.then_some((ends, 58)))
 }
 
+/// Header and first eight bytes of a packet, as an error message repeats them.
+fn quotation(inner: &Quoted) -> Vec<u8> {
+    let ports = inner.ports.map_or_else(|| vec![0; 4], ports_bytes);
+    let transport = [ports, vec![0, 8, 0, 0]].concat();
+    let protocol = IpNumber(inner.protocol);
+    match (inner.source, inner.dest) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let header = Ipv4Header::new(short(transport.len()), TTL, protocol, from.octets(), to.octets());
+            let mut header = header.expect("a test packet fits");
+            header.header_checksum = header.calc_header_checksum();
+            [&header.to_bytes(), transport.as_slice()].concat()
+        }
+        (from, to) => {
+            let header = Ipv6Header {
+                payload_length: short(transport.len()),
+                next_header: protocol,
+                hop_limit: TTL,
+                source: octets16(from),
+                destination: octets16(to),
+                ..Ipv6Header::default()
+            };
+            [&header.to_bytes(), transport.as_slice()].concat()
+        }
+    }
+}
+
+/// The lengths that the packet claims may be wrong.
 fn arp_bytes(arp: &Arp, ether_source: [u8; 6]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    bytes.extend(arp.hardware_type.to_be_bytes());
-    bytes.extend(arp.protocol_type.to_be_bytes());
-    bytes.extend([arp.hardware_len, arp.protocol_len]);
-    bytes.extend(arp.operation.to_be_bytes());
-    bytes.extend(arp.sender_mac.map_or(ether_source, |mac| mac.0));
-    bytes.extend(arp.sender_ip.octets());
-    bytes.extend(arp.target_mac.0);
-    bytes.extend(arp.target_ip.octets());
+    let packet = ArpPacket::new(
+        ArpHardwareId(arp.hardware_type),
+        EtherType(arp.protocol_type),
+        ArpOperation(arp.operation),
+        &arp.sender_mac.map_or(ether_source, |mac| mac.0),
+        &arp.sender_ip.octets(),
+        &arp.target_mac.0,
+        &arp.target_ip.octets(),
+    );
+    let mut bytes = packet.expect("addresses are of one length").to_bytes().to_vec();
+    (bytes[4], bytes[5]) = (arp.hardware_len, arp.protocol_len);
     bytes
 }
 
@@ -270,12 +345,9 @@ fn summed(mut bytes: Vec<u8>, at: usize, pseudo: Option<((IpAddr, IpAddr), u8)>)
     let header = pseudo.map_or_else(Vec::new, |((source, dest), protocol)| {
         [octets(source), octets(dest), length.to_vec(), vec![0, 0, 0, protocol]].concat()
     });
-    let sum = match checksum(&[&header, &bytes]) {
-        // 0 means that there is none (RFC 768); the two zeros are equal to the sum.
-        0 => 0xffff,
-        sum => sum,
-    };
-    bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    // 0 means that there is none (RFC 768); the two zeros are equal to the sum.
+    let sum = Sum16BitWords::new().add_slice(&header).add_slice(&bytes).to_ones_complement_with_no_zero();
+    bytes[at..at + 2].copy_from_slice(&sum.to_ne_bytes());
     bytes
 }
 
@@ -286,18 +358,10 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// RFC 1071 over parts of even length, the last one excepted.
-fn checksum(parts: &[&[u8]]) -> u16 {
-    let words = parts.iter().flat_map(|part| part.chunks(2));
-    let sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0))).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or(u16::MAX)
-}
-
-/// Whether a packet can be told apart on the wire: IP by header fields, all others by bytes behind them.
-pub fn is_markable(packet: &Packet) -> bool {
-    match &packet.l3 {
-        L3::Ipv6(ip) => ip.length.is_none(),
-        L3::Ipv4(_) | L3::Arp(_) | L3::Other(_) => !mark::is_quoting(&packet.l3),
+/// Of an IPv6 address.
+fn octets16(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
     }
 }

@@ -4,14 +4,18 @@
 //! Whatever would answer or refuse besides the firewall is switched off: reverse path checks, ARP, rate limits of ICMP,
 //! learning of addresses. What reaches the node's own input hook behind the firewall is logged and dropped there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::sync::Arc;
 
 use engine::inputs::{HostFacts, Link, LinkKind};
+use engine::model::address::{Cidr, Family, from_number};
 use engine::model::guest::{Guest, GuestKind};
 use engine::model::names::Vmid;
 use engine::ruleset::{Ruleset, SetKind};
+use engine::simulate::Packet;
 use engine::transaction;
 use nix::sys::socket::AddressFamily;
 
@@ -56,6 +60,20 @@ pub struct Lab {
     pub(super) zones: BTreeMap<String, Zone>,
     /// The port where an address is at home.
     pub(super) homes: BTreeMap<IpAddr, String>,
+    /// The node's own addresses.
+    own: BTreeSet<IpAddr>,
+    /// Groups that the node is a member of.
+    groups: BTreeMap<IpAddr, UdpSocket>,
+    /// Addresses that stand for all of a network.
+    broadcasts: BTreeSet<IpAddr>,
+    /// Ports that a cable joins outside the node.
+    pub(super) cable: Option<[String; 2]>,
+    /// Ports without anybody behind them.
+    unplugged: BTreeSet<String>,
+    /// Ports that exchange no frames with each other.
+    isolated: BTreeSet<String>,
+    /// Frames may come to ports where they are not meant to go.
+    pub(super) floods: bool,
     nft: Loader,
 }
 
@@ -70,7 +88,7 @@ pub(super) struct Zone {
 
 impl Lab {
     /// Builds the network of `facts` with the NICs of `guests`; the calling thread is in the node's namespace then.
-    pub fn new(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> Result<Lab, Failure> {
+    pub fn new(facts: &HostFacts, guests: &BTreeMap<Vmid, Arc<Guest>>) -> Result<Lab, Failure> {
         // TAP devices may be a module of the kernel; opening the first one does not load it.
         if !std::path::Path::new("/dev/net/tun").exists() {
             run("modprobe", &["tun"], "")?;
@@ -81,27 +99,155 @@ impl Lab {
         nft.load(PROBE, Language::Text)?;
         settings(facts.bridge_nf_stuck)?;
         let mut ports = BTreeMap::new();
-        for link in ends(facts) {
+        for link in ends(facts).filter(|link| !link.no_carrier) {
             ports.insert(link.name.clone(), FarEnd::new(&link.name)?);
         }
         run("ip", &["-batch", "-"], &links(facts))?;
         run("bridge", &["-batch", "-"], &vlans(facts, guests))?;
         let zones = zones(facts, guests);
-        run("bridge", &["-batch", "-"], &forwarding(facts, &zones))?;
+        run("bridge", &["-batch", "-"], &forwarding(facts, guests, &zones))?;
         let mut bridges = BTreeMap::new();
         for link in facts.links.iter().filter(|link| matches!(link.kind, LinkKind::Bridge { .. })) {
             bridges.insert(link.name.clone(), FrameSocket::on(&link.name)?);
         }
         let (loopback, probe) = (FrameSocket::on("lo")?, Log::group(PROBE_GROUP)?);
         let (log, conntrack) = (Log::group(LOG_GROUP)?, Conntrack::new()?);
-        Ok(Lab { node, ports, bridges, loopback, probe, log, conntrack, zones, homes: BTreeMap::new(), nft })
+        let own = facts.links.iter().flat_map(|link| &link.addresses).map(|own| own.address()).collect();
+        let broadcasts = facts.connected.iter().filter_map(|network| last_of(*network)).collect();
+        let is_unsure =
+            |link: &Link| link.name.starts_with("fwbr") || link.kind == LinkKind::Bridge { vlan_aware: true };
+        let floods = facts.links.iter().any(is_unsure) || !zones.values().all(|zone| is_alone(zone, &zones));
+        let named = |condition: fn(&Link) -> bool| {
+            facts.links.iter().filter(|link| condition(link)).map(|link| link.name.clone()).collect()
+        };
+        let (unplugged, isolated) = (named(|link| link.no_carrier), named(|link| link.isolated));
+        let (homes, groups) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Lab {
+            groups,
+            cable: None,
+            unplugged,
+            isolated,
+            node,
+            ports,
+            bridges,
+            loopback,
+            probe,
+            log,
+            conntrack,
+            zones,
+            homes,
+            own,
+            broadcasts,
+            floods,
+            nft,
+        })
+    }
+
+    /// Joins two ports outside the node: what leaves by one enters by the other.
+    pub fn join_outside(&mut self, one: &str, other: &str) {
+        self.cable = Some([one.to_owned(), other.to_owned()]);
+    }
+
+    /// Carries a frame that has come out of a port to the other end of its cable.
+    pub(super) fn carry(&self, from: &str, frame: &[u8]) -> Result<(), Failure> {
+        let Some([one, other]) = &self.cable else { return Ok(()) };
+        match from {
+            _ if from == one => self.ports[other].send(frame),
+            _ if from == other => self.ports[one].send(frame),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether packets to this address come to the node's own sockets.
+    pub(super) fn is_own(&self, address: IpAddr) -> bool {
+        self.own.contains(&address) || self.is_group(address)
+    }
+
+    pub(super) fn is_group(&self, address: IpAddr) -> bool {
+        let is_all = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+        address.is_multicast() || is_all || self.broadcasts.contains(&address)
+    }
+
+    /// Whether the bridge itself lets nothing pass from one place to the other.
+    pub(super) fn is_cut_off(&self, from: &str, to: &str) -> bool {
+        let port = |zone: &str| self.zones.get(zone).map(|zone| &zone.port);
+        let (from, to) = (port(from), port(to));
+        let is_in =
+            |ports: &BTreeSet<String>, port: Option<&String>| port.is_some_and(|port| ports.contains(port));
+        is_in(&self.unplugged, from)
+            || is_in(&self.unplugged, to)
+            || is_in(&self.isolated, from) && is_in(&self.isolated, to)
+    }
+
+    /// Gives addresses of packets that nobody has yet a home where they come from or go to.
+    pub fn accommodate(&mut self, packets: &[Packet]) -> Result<(), Failure> {
+        let mut wanted: BTreeMap<IpAddr, String> = BTreeMap::new();
+        for packet in packets {
+            for (address, zone) in [(packet.l3.dest(), &packet.to), (packet.l3.source(), &packet.from)] {
+                let Some(address) = address.filter(|address| self.is_homeless(*address)) else { continue };
+                if self.zones.contains_key(zone.as_str()) {
+                    wanted.entry(address).or_insert_with(|| zone.as_str().to_owned());
+                }
+            }
+        }
+        for packet in packets.iter().filter(|packet| packet.to.as_str() == "host") {
+            if let Some(group) = packet.l3.dest().filter(|dest| dest.is_multicast()) {
+                self.join(group)?;
+            }
+        }
+        self.neighbours(&wanted.into_iter().collect::<Vec<_>>())
+    }
+
+    /// Makes the node a member of a group, on all of its bridges that have addresses.
+    fn join(&mut self, group: IpAddr) -> Result<(), Failure> {
+        if self.groups.contains_key(&group) {
+            return Ok(());
+        }
+        let socket = match group {
+            IpAddr::V4(_) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?,
+            IpAddr::V6(_) => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?,
+        };
+        for bridge in self.bridges.keys() {
+            let idx = nix::net::if_::if_nametoindex(bridge.as_str())?;
+            match group {
+                IpAddr::V4(group) => {
+                    for own in self
+                        .own
+                        .iter()
+                        .filter_map(|own| if let IpAddr::V4(own) = own { Some(own) } else { None })
+                    {
+                        match socket.join_multicast_v4(&group, own) {
+                            Err(error) if error.kind() != ErrorKind::AddrInUse => return Err(error.into()),
+                            Ok(()) | Err(_) => {}
+                        }
+                    }
+                }
+                IpAddr::V6(group) => match socket.join_multicast_v6(&group, idx) {
+                    Err(error) if error.kind() != ErrorKind::AddrInUse => return Err(error.into()),
+                    Ok(()) | Err(_) => {}
+                },
+            }
+        }
+        self.groups.insert(group, socket);
+        // The node tells the others by itself, once.
+        nix::poll::poll(&mut [], 50u8)?;
+        Ok(())
+    }
+
+    fn is_homeless(&self, address: IpAddr) -> bool {
+        let is_nobodys = address.is_unspecified() || address.is_loopback() || self.is_own(address);
+        !is_nobodys && !self.homes.contains_key(&address)
     }
 
     /// Makes the node know where addresses are: on the network that a zone is in, with its hardware address.
     pub fn neighbours(&mut self, addresses: &[(IpAddr, String)]) -> Result<(), Failure> {
         let mut batch = String::new();
         for (address, zone) in addresses {
-            let Some(zone) = self.zones.get(zone) else { continue };
+            // Where there is no network of the family, nothing of it is routed.
+            let Some(zone) = self.zones.get(zone).filter(|zone| self.bridges.contains_key(&zone.bridge))
+            else {
+                continue;
+            };
             self.homes.insert(*address, zone.port.clone());
             let prefix = if address.is_ipv4() { 32 } else { 128 };
             let _ = writeln!(batch, "route replace {address}/{prefix} dev {}", zone.bridge);
@@ -111,7 +257,9 @@ impl Lab {
                 zone.mac, zone.bridge
             );
         }
-        run("ip", &["-batch", "-"], &batch)?;
+        if !batch.is_empty() {
+            run("ip", &["-batch", "-"], &batch)?;
+        }
         Ok(())
     }
 
@@ -121,7 +269,7 @@ impl Lab {
             (engine::ruleset::TableFamily::Inet, engine::plan::HOST_TABLE),
             (engine::ruleset::TableFamily::Bridge, engine::plan::GUEST_TABLE),
         ]);
-        let script = format!("{}{}", ours.text, transaction::full(ruleset).text);
+        let script = format!("{}{}", ours.text, transaction::full(&super::reject::settled(ruleset)?).text);
         self.nft.load(&script, Language::Text)?;
         self.conntrack.flush()
     }
@@ -134,7 +282,7 @@ impl Lab {
                 let _ = writeln!(script, "flush set {} {} {}", table.family.as_str(), table.name, set.name);
             }
         }
-        self.nft.load(&script, Language::Text)
+        if script.is_empty() { Ok(()) } else { self.nft.load(&script, Language::Text) }
     }
 
     /// A socket for packets of the node itself towards a bridge.
@@ -161,12 +309,18 @@ fn settings(bridge_nf: bool) -> Result<(), Failure> {
         {
             set(&format!("ipv4/conf/{conf}/{name}"), value)?;
         }
-        for (name, value) in [("forwarding", "1"), ("accept_ra", "0"), ("router_solicitations", "0")] {
+        for (name, value) in [
+            ("forwarding", "1"),
+            ("accept_ra", "0"),
+            ("router_solicitations", "0"),
+            ("mldv2_unsolicited_report_interval", "1"),
+        ] {
             set(&format!("ipv6/conf/{conf}/{name}"), value)?;
         }
     }
     set("ipv4/ip_forward", "1")?;
     set("ipv4/icmp_ratemask", "0")?;
+    set("ipv4/igmp_qrv", "1")?;
     set("ipv6/icmp/ratelimit", "0")?;
     // Tracking checks UDP-Lite with the protocol number of UDP where the sender's checksum has not been trusted before.
     set("netfilter/nf_conntrack_checksum", "0")?;
@@ -178,6 +332,11 @@ fn settings(bridge_nf: bool) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The broadcast address of an IPv4 network.
+fn last_of(network: Cidr) -> Option<IpAddr> {
+    (network.family() == Family::V4).then(|| from_number(Family::V4, network.interval().last))
 }
 
 /// Ports whose other end is not in the node.
@@ -192,7 +351,11 @@ fn inner_peer(name: &str) -> Option<String> {
         let (vmid, index) = name.strip_prefix(from)?.split_once(infix.0)?;
         Some(format!("{to}{vmid}{}{index}", infix.1))
     };
-    swap("fwln", "fwpr", ('i', 'p')).or_else(|| swap("fwpr", "fwln", ('p', 'i')))
+    let plain = |from: &str, to: &str| Some(format!("{to}{}", name.strip_prefix(from)?));
+    swap("fwln", "fwpr", ('i', 'p'))
+        .or_else(|| swap("fwpr", "fwln", ('p', 'i')))
+        .or_else(|| plain("ln_", "pr_"))
+        .or_else(|| plain("pr_", "ln_"))
 }
 
 /// Commands of `ip` that make the links, bridges first.
@@ -209,11 +372,19 @@ fn links(facts: &HostFacts) -> String {
         }
     }
     for (inner, outer) in facts.links.iter().filter_map(|link| Some((&link.name, inner_peer(&link.name)?))) {
-        if inner.starts_with("fwln") {
+        if inner.starts_with("fwln") || inner.starts_with("ln_") {
             let _ = writeln!(batch, "link add {inner} type veth peer name {outer}");
         }
     }
-    for link in facts.links.iter().filter(|link| link.kind != LinkKind::Vlan) {
+    for link in ends(facts).filter(|link| link.no_carrier) {
+        // A TAP device that nobody has opened.
+        let _ = writeln!(batch, "tuntap add mode tap name {}", link.name);
+    }
+    for link in facts.links.iter().filter(|link| link.kind == LinkKind::Vlan) {
+        let (Some(parent), Some((_, vlan))) = (&link.parent, link.name.rsplit_once('.')) else { continue };
+        let _ = writeln!(batch, "link add link {parent} name {} type vlan id {vlan}", link.name);
+    }
+    for link in &facts.links {
         let name = &link.name;
         let _ = writeln!(batch, "link set {name} addrgenmode none");
         for altname in &link.altnames {
@@ -224,7 +395,8 @@ fn links(facts: &HostFacts) -> String {
         }
         if let Some(master) = &link.master {
             let _ = writeln!(batch, "link set {name} master {master}");
-            let _ = writeln!(batch, "link set {name} type bridge_slave learning off");
+            let isolated = if link.isolated { "on" } else { "off" };
+            let _ = writeln!(batch, "link set {name} type bridge_slave learning off isolated {isolated}");
         }
         for address in &link.addresses {
             let nodad = if address.address().is_ipv6() { "nodad" } else { "brd +" };
@@ -240,9 +412,12 @@ fn is_vlan_aware(facts: &HostFacts, bridge: &str) -> bool {
 }
 
 /// Commands of `bridge` that make ports members of VLANs as the node does.
-fn vlans(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> String {
+fn vlans(facts: &HostFacts, guests: &BTreeMap<Vmid, Arc<Guest>>) -> String {
     let nics = || guests.values().flat_map(|guest| guest.nics.values());
     let mut batch = String::new();
+    for link in facts.links.iter().filter(|link| link.kind == LinkKind::Bridge { vlan_aware: true }) {
+        let _ = writeln!(batch, "vlan add dev {} vid 2-4094 self", link.name);
+    }
     for link in &facts.links {
         if !link.master.as_ref().is_some_and(|master| is_vlan_aware(facts, master)) {
             continue;
@@ -261,20 +436,37 @@ fn vlans(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> String {
     batch
 }
 
-/// Commands of `bridge` that say where guests are. A VLAN-aware bridge floods instead.
-fn forwarding(facts: &HostFacts, zones: &BTreeMap<String, Zone>) -> String {
+/// Commands of `bridge` that say where guests are, untagged; a VLAN-aware bridge floods what bears a tag.
+fn forwarding(
+    facts: &HostFacts,
+    guests: &BTreeMap<Vmid, Arc<Guest>>,
+    zones: &BTreeMap<String, Zone>,
+) -> String {
+    let nics = || guests.values().flat_map(|guest| guest.nics.values());
     let mut batch = String::new();
-    for zone in zones.values() {
-        let master = facts.link(&zone.port).and_then(|link| link.master.as_ref());
-        let is_plain = |bridge: &String| !is_vlan_aware(facts, bridge) && !bridge.starts_with("fwbr");
-        if master.is_some_and(is_plain) {
-            let _ = writeln!(batch, "fdb replace {} dev {} master static", zone.mac, zone.port);
+    for zone in zones.values().filter(|zone| is_alone(zone, zones)) {
+        let Some(master) = facts.link(&zone.port).and_then(|link| link.master.as_ref()) else { continue };
+        let outer = outer_port(facts, master);
+        let tag = nics().find(|nic| nic.ifname.as_str() == zone.port).and_then(|nic| nic.tag).unwrap_or(1);
+        for port in [Some(&zone.port), outer.as_ref()].into_iter().flatten() {
+            let bridge = facts.link(port).and_then(|link| link.master.as_ref());
+            let is_aware = bridge.is_some_and(|bridge| is_vlan_aware(facts, bridge));
+            let vlan = if is_aware { format!(" vlan {tag}") } else { String::new() };
+            let _ = writeln!(batch, "fdb replace {} dev {port} master static{vlan}", zone.mac);
         }
     }
     batch
 }
 
-fn zones(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> BTreeMap<String, Zone> {
+/// Whether nobody else on the bridge has the zone's address. What is sent to one of several is flooded.
+fn is_alone(zone: &Zone, zones: &BTreeMap<String, Zone>) -> bool {
+    let is_twin =
+        |other: &Zone| other.mac == zone.mac && other.bridge == zone.bridge && other.port != zone.port;
+    !zones.values().any(is_twin)
+}
+
+/// All places by their names.
+pub(super) fn zones(facts: &HostFacts, guests: &BTreeMap<Vmid, Arc<Guest>>) -> BTreeMap<String, Zone> {
     let mut zones = BTreeMap::new();
     let zone = |port: &str, mac: String| {
         let master = facts.link(port)?.master.clone().unwrap_or_else(|| port.to_owned());
@@ -311,10 +503,14 @@ fn zones(facts: &HostFacts, guests: &BTreeMap<Vmid, Guest>) -> BTreeMap<String, 
 
 /// The bridge that the host's addresses are on: behind a firewall bridge, the main one.
 fn host_side(facts: &HostFacts, bridge: &str) -> String {
+    let outer = outer_port(facts, bridge).and_then(|outer| facts.link(&outer)?.master.clone());
+    outer.unwrap_or_else(|| bridge.to_owned())
+}
+
+/// The port of the main bridge behind which a firewall bridge is.
+fn outer_port(facts: &HostFacts, bridge: &str) -> Option<String> {
     let inner = facts.links.iter().find(|link| {
         link.master.as_deref() == Some(bridge) && bridge.starts_with("fwbr") && link.name.starts_with("fwln")
     });
-    let outer =
-        inner.and_then(|link| inner_peer(&link.name)).and_then(|outer| facts.link(&outer)?.master.clone());
-    outer.unwrap_or_else(|| bridge.to_owned())
+    inner_peer(&inner?.name)
 }

@@ -2,22 +2,30 @@
 //! error quotes; in TCP's sequence numbers, which a reset repeats; in the IPv6 flow label, where a message has no room.
 
 use engine::ruleset::RejectWith;
-use engine::simulate::packet::{L3, Transport};
 
 /// Number of a packet within its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub u16);
 
 const MAGIC: [u8; 4] = *b"pfw!";
+/// The same in an error message of our own, behind what it quotes.
+const QUOTING: [u8; 4] = *b"pfw?";
 const SIGNATURE: u32 = 0x5000_0000;
 const LABEL: u32 = 0xa_0000;
 
 impl Mark {
     /// What stands in a payload.
     pub fn bytes(self) -> Vec<u8> {
-        let [high, low] = self.0.to_be_bytes();
-        let [a, b, c, d] = MAGIC;
-        vec![a, b, c, d, 0, 0, high, low]
+        self.behind(MAGIC)
+    }
+
+    /// What stands behind the quotation of an error message.
+    pub fn quoting(self) -> Vec<u8> {
+        self.behind(QUOTING)
+    }
+
+    fn behind(self, tag: [u8; 4]) -> Vec<u8> {
+        [&tag[..], &[0, 0], &self.0.to_be_bytes()].concat()
     }
 
     /// As IPv4 identification and echo identifier.
@@ -83,8 +91,16 @@ pub fn in_frame(frame: &[u8]) -> Option<(Mark, Sight)> {
         match frame.get(at..at + 2)? {
             [0x81, 0x00] | [0x88, 0xa8] => at += 4,
             [0x08, 0x00] | [0x86, 0xdd] => return in_packet(frame.get(at + 2..)?),
-            _ => return Some((magic(frame)?.0, Sight::Itself)),
+            _ => return Some((find(frame, MAGIC)?.0, Sight::Itself)),
         }
+    }
+}
+
+/// What a packet of this EtherType shows of which packet.
+pub fn in_payload(ethertype: u16, packet: &[u8]) -> Option<(Mark, Sight)> {
+    match ethertype {
+        0x0800 | 0x86dd => in_packet(packet),
+        _ => Some((find(packet, MAGIC)?.0, Sight::Itself)),
     }
 }
 
@@ -92,10 +108,13 @@ pub fn in_frame(frame: &[u8]) -> Option<(Mark, Sight)> {
 pub fn in_packet(packet: &[u8]) -> Option<(Mark, Sight)> {
     let (protocol, body, is_later) = if packet.first()? >> 4 == 4 { ipv4(packet)? } else { ipv6(packet)? };
     if is_later {
-        return Some((magic(body)?.0, Sight::Later));
+        return Some((find(body, MAGIC)?.0, Sight::Later));
+    }
+    if let (1 | 58, Some((mark, _))) = (protocol, find(body, QUOTING)) {
+        return Some((mark, Sight::Itself));
     }
     let is_error = matches!((protocol, body.first()), (1, Some(3)) | (58, Some(1)));
-    match magic(body) {
+    match find(body, MAGIC) {
         // What we send has the mark right behind its header, a quotation behind the quoted header.
         Some((mark, at)) if is_error && at > 8 => {
             let answered = match (protocol, body.get(1)?) {
@@ -145,16 +164,11 @@ fn ipv6(packet: &[u8]) -> Option<(u8, &[u8], bool)> {
     Some((next, packet.get(at..)?, is_later))
 }
 
-fn magic(bytes: &[u8]) -> Option<(Mark, usize)> {
-    let at = bytes.windows(8).position(|window| window[..4] == MAGIC && window[4..6] == [0, 0])?;
+fn find(bytes: &[u8], tag: [u8; 4]) -> Option<(Mark, usize)> {
+    let at = bytes.windows(8).position(|window| window[..4] == tag && window[4..6] == [0, 0])?;
     Some((Mark(u16::from_be_bytes([bytes[at + 6], bytes[at + 7]])), at))
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// Whether a packet is an ICMP error with a quotation of its own, where the mark would be.
-pub fn is_quoting(l3: &L3) -> bool {
-    matches!(l3.transport(), Some(Transport::Icmp(icmp)) if icmp.inner.is_some())
 }

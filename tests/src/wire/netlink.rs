@@ -28,8 +28,13 @@ const CFG_MODE: u16 = 2;
 const CFG_QTHRESH: u16 = 5;
 const BIND: u8 = 1;
 const COPY_PACKET: u8 = 2;
+const PACKET_HEADER: u16 = 1;
+const MARK: u16 = 2;
+/// The first of four: in, out, and the bridge ports of both.
+const DEVICES: u16 = 4;
 const PAYLOAD: u16 = 9;
 const PREFIX: u16 = 10;
+const LINK_HEADER: u16 = 16;
 
 /// A netlink socket into the namespace that the thread was in.
 #[derive(Debug)]
@@ -101,10 +106,18 @@ pub struct Log {
 }
 
 /// A packet that a rule logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logged {
     /// The rule's prefix.
     pub prefix: String,
+    /// EtherType.
+    pub protocol: u16,
+    /// Interfaces by index, 0 for none: in, out, bridge port in, bridge port out.
+    pub devices: [u32; 4],
+    /// Ethernet header; empty where there is none.
+    pub link_header: Vec<u8>,
+    /// The packet's mark.
+    pub mark: u32,
     /// The packet, from the network header on.
     pub packet: Vec<u8>,
 }
@@ -139,11 +152,17 @@ impl Log {
 }
 
 fn logged(mut attributes: &[u8]) -> Logged {
-    let mut logged = Logged { prefix: String::new(), packet: Vec::new() };
+    let mut logged = Logged::default();
+    let number =
+        |value: &[u8]| value.get(..4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
     while attributes.len() >= 4 {
         let length = usize::from(u16::from_ne_bytes([attributes[0], attributes[1]])).max(4);
         let value = attributes.get(4..length).unwrap_or_default();
         match u16::from_ne_bytes([attributes[2], attributes[3]]) & 0x3fff {
+            PACKET_HEADER => logged.protocol = u16::try_from(number(value) >> 16).unwrap_or(0),
+            MARK => logged.mark = number(value),
+            kind @ DEVICES..=7 => logged.devices[usize::from(kind - DEVICES)] = number(value),
+            LINK_HEADER => logged.link_header = value.to_vec(),
             PAYLOAD => logged.packet = value.to_vec(),
             PREFIX => logged.prefix = String::from_utf8_lossy(value).trim_end_matches('\0').to_owned(),
             _ => {}

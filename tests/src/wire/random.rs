@@ -161,7 +161,7 @@ impl Way {
             return dhcp_v4();
         }
         let transport = self.transport(draw, false);
-        let (fragment, payload) = self.size(draw);
+        let (fragment, payload) = self.size(draw, false);
         L3::Ipv4(Ipv4 { source: v4(source), dest: v4(dest), fragment, payload, transport })
     }
 
@@ -203,7 +203,7 @@ impl Way {
             discovery(icmp, source == "::", draw);
         }
         let hop_limit = if discovers && draw.chance(85) { 255 } else { draw.pick(&[64, 64, 255]) };
-        let (fragment, payload) = if discovers { (Fragment::None, 0) } else { self.size(draw) };
+        let (fragment, payload) = if discovers { (Fragment::None, 0) } else { self.size(draw, true) };
         let extensions = match draw.below(100) {
             0..3 => vec![Extension::Destination],
             3..5 => vec![Extension::HopByHop, Extension::Destination],
@@ -226,11 +226,12 @@ impl Way {
         if self.to.bridge.is_none() { draw.pick(&["ff02::1", "ff02::2"]) } else { draw.pick(GROUPS_V6) }
     }
 
-    /// Pieces of small datagrams stay pieces on bridges alone.
-    fn size(&self, draw: &mut Draw) -> (Fragment, u16) {
+    /// Pieces of small datagrams stay pieces on bridges alone, and with IPv6 not even there: a bridge that tracks
+    /// connections drops a datagram that comes in pieces of less than 1,280 bytes.
+    fn size(&self, draw: &mut Draw, is_v6: bool) -> (Fragment, u16) {
         let bridged = !self.meets_stack() && !self.is_from_host();
         match draw.below(100) {
-            0..2 if bridged => (Fragment::First, 64),
+            0..2 if bridged => (Fragment::First, if is_v6 { 2600 } else { 64 }),
             2..4 => (Fragment::None, 3000),
             _ => (Fragment::None, 0),
         }

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
@@ -43,6 +43,12 @@ impl FarEnd {
     pub fn send(&self, frame: &[u8]) -> Result<(), Failure> {
         self.0.send(frame)?;
         Ok(())
+    }
+}
+
+impl AsFd for FarEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

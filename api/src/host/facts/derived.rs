@@ -10,6 +10,7 @@ use engine::model::Config;
 use engine::span::Sources;
 
 use super::{names, now_s};
+use crate::host::concern::vmid_of_port;
 use crate::host::files::{self, GatherError};
 use crate::host::paths::Paths;
 
@@ -22,7 +23,8 @@ pub(super) fn facts(paths: &Paths, node: String) -> Result<HostFacts, GatherErro
     own.extend(names::member_address(paths, &node));
     names::tidy(own);
 
-    let facts = HostFacts { node, resolved, now_s: now_s(), ..HostFacts::default() };
+    let divert_assumed = true;
+    let facts = HostFacts { node, resolved, now_s: now_s(), divert_assumed, ..HostFacts::default() };
     let inputs = Inputs { files, facts, ..Inputs::default() };
     let (config, _) = engine::lower::config(&inputs, &mut Sources::default());
     let interfaces = files::text(paths, "/etc/network/interfaces").unwrap_or_default();
@@ -65,7 +67,7 @@ fn links(config: &Config, interfaces: &str) -> Vec<Link> {
         links.insert(name, port);
     }
     add_uplinks(&mut links);
-    links.into_values().collect()
+    (1..).zip(links.into_values()).map(|(index, link)| Link { index, ..link }).collect()
 }
 
 /// A bridge of which nothing but guests is known gets a port to the world, or no packet could come from there.
@@ -73,7 +75,7 @@ fn add_uplinks(links: &mut BTreeMap<String, Link>) {
     let is_bridge = |link: &&Link| matches!(link.kind, LinkKind::Bridge { .. });
     let has_port = |bridge: &&Link| {
         let is_port = |link: &Link| link.master.as_ref() == Some(&bridge.name);
-        links.values().any(|link| is_port(link) && files::vmid_of_port(&link.name).is_none())
+        links.values().any(|link| is_port(link) && vmid_of_port(&link.name).is_none())
     };
     let lonely: Vec<String> =
         links.values().filter(is_bridge).filter(|bridge| !has_port(bridge)).map(|b| b.name.clone()).collect();

@@ -1,24 +1,24 @@
 //! Facts of the running system: interfaces, addresses and routes over rtnetlink, names from the resolver.
 
-use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Error, ErrorKind};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
-use engine::inputs::{HostAddress, HostFacts, Link, LinkKind};
-use engine::model::address::{Cidr, Mac};
+use engine::inputs::HostFacts;
+use engine::model::address::Cidr;
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{
-    InfoBridge, InfoData, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
-};
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
+use super::table::Table;
 use super::{FactsError, names, now_s, short_name};
 use crate::host::paths::Paths;
 
@@ -28,21 +28,21 @@ pub(super) fn facts(paths: &Paths, node: Option<&str>) -> Result<HostFacts, Fact
         Some(node) => node.to_owned(),
         None => host_name()?,
     };
-    let ask = |what, request| dump(request).map_err(|source| FactsError::Netlink { what, source });
-    let links = ask("interfaces", RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
-    let addresses = ask("addresses", RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
-    let routes = ask("routes", RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+    let failed = |what| move |source| FactsError::Netlink { what, source };
+    let links = table().map_err(failed("interfaces and addresses"))?.links();
+    let connected = connected_now().map_err(failed("routes"))?;
     let mut resolved = names::resolve(names::wanted(paths, &node));
     let own = resolved.entry(node.clone()).or_default();
     own.extend(names::member_address(paths, &node));
     names::tidy(own);
     Ok(HostFacts {
         node,
-        links: links_of(&links, &addresses),
+        links,
         resolved,
         now_s: now_s(),
         bridge_nf_stuck: is_bridge_nf_stuck(paths),
-        connected: connected(&routes),
+        connected,
+        divert_assumed: false,
     })
 }
 
@@ -50,6 +50,30 @@ pub(super) fn facts(paths: &Paths, node: Option<&str>) -> Result<HostFacts, Fact
 pub fn host_name() -> Result<String, FactsError> {
     let name = nix::unistd::gethostname().map_err(|e| FactsError::NoNode(format!("no host name ({e})")))?;
     short_name(&name.to_string_lossy()).ok_or_else(|| FactsError::NoNode("the host name is empty".to_owned()))
+}
+
+/// Interfaces, their addresses, what bridges have learned.
+pub(crate) fn table() -> io::Result<Table> {
+    let mut table = Table::default();
+    let mut links = LinkMessage::default();
+    links.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    for answer in dump(RouteNetlinkMessage::GetLink(links))? {
+        table.apply(&answer);
+    }
+    for answer in dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))? {
+        table.apply(&answer);
+    }
+    let mut forwarding = NeighbourMessage::default();
+    forwarding.header.family = AddressFamily::Bridge;
+    for answer in dump(RouteNetlinkMessage::GetNeighbour(forwarding))? {
+        table.apply(&answer);
+    }
+    Ok(table)
+}
+
+/// The networks that are directly connected.
+pub(crate) fn connected_now() -> io::Result<Vec<Cidr>> {
+    Ok(connected(&dump(RouteNetlinkMessage::GetRoute(RouteMessage::default()))?))
 }
 
 /// All answers to a dump request.
@@ -68,111 +92,33 @@ fn dump(request: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
     let mut answers = Vec::new();
     loop {
         let (datagram, _) = socket.recv_from_full()?;
-        let mut rest = &datagram[..];
-        while !rest.is_empty() {
-            let buffer = NetlinkBuffer::new_checked(rest).map_err(|e| malformed(e.to_string()))?;
-            let length = (buffer.length() as usize).next_multiple_of(4).min(rest.len());
-            let parsed = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest);
-            match parsed.map_err(|e| malformed(e.to_string()))?.payload {
+        for payload in payloads(&datagram)? {
+            match payload {
                 NetlinkPayload::Done(_) => return Ok(answers),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 NetlinkPayload::InnerMessage(answer) => answers.push(answer),
                 _ => {}
             }
-            rest = &rest[length..];
         }
     }
+}
+
+/// The messages in a datagram.
+pub(crate) fn payloads(datagram: &[u8]) -> io::Result<Vec<NetlinkPayload<RouteNetlinkMessage>>> {
+    let mut payloads = Vec::new();
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        let buffer = NetlinkBuffer::new_checked(rest).map_err(|e| malformed(e.to_string()))?;
+        let length = (buffer.length() as usize).next_multiple_of(4).min(rest.len());
+        let parsed = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest);
+        payloads.push(parsed.map_err(|e| malformed(e.to_string()))?.payload);
+        rest = &rest[length..];
+    }
+    Ok(payloads)
 }
 
 fn malformed(text: String) -> Error {
     Error::new(ErrorKind::InvalidData, text)
-}
-
-fn links_of(links: &[RouteNetlinkMessage], addresses: &[RouteNetlinkMessage]) -> Vec<Link> {
-    let messages: Vec<&LinkMessage> = links
-        .iter()
-        .filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewLink(link) => Some(link),
-            _ => None,
-        })
-        .collect();
-    let names: BTreeMap<u32, &str> =
-        messages.iter().filter_map(|link| Some((link.header.index, name_of(link)?))).collect();
-    let mut addresses_of: BTreeMap<u32, Vec<HostAddress>> = BTreeMap::new();
-    for answer in addresses {
-        let RouteNetlinkMessage::NewAddress(message) = answer else { continue };
-        let address = address_of(message).and_then(|a| HostAddress::new(a, message.header.prefix_len));
-        addresses_of.entry(message.header.index).or_default().extend(address);
-    }
-    let link_of = |message: &&LinkMessage| {
-        let addresses = addresses_of.remove(&message.header.index).unwrap_or_default();
-        Some(Link { addresses, ..link_of(message, &names)? })
-    };
-    messages.iter().filter_map(link_of).collect()
-}
-
-fn name_of(link: &LinkMessage) -> Option<&str> {
-    link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(name.as_str()),
-        _ => None,
-    })
-}
-
-fn link_of(message: &LinkMessage, names: &BTreeMap<u32, &str>) -> Option<Link> {
-    let mut link = Link { name: name_of(message)?.to_owned(), ..Link::default() };
-    link.up = message.header.flags.contains(LinkFlags::Up);
-    let named = |index: &u32| names.get(index).map(|name| (*name).to_owned());
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::Address(bytes) => {
-                link.mac = <[u8; 6]>::try_from(bytes.as_slice()).ok().map(Mac);
-            }
-            LinkAttribute::Controller(index) => link.master = named(index),
-            LinkAttribute::Link(index) => link.parent = named(index),
-            LinkAttribute::PropList(properties) => {
-                link.altnames.extend(properties.iter().filter_map(|property| match property {
-                    Prop::AltIfName(name) => Some(name.clone()),
-                    _ => None,
-                }));
-            }
-            LinkAttribute::LinkInfo(infos) => link.kind = kind_of(infos),
-            _ => {}
-        }
-    }
-    Some(link)
-}
-
-fn kind_of(infos: &[LinkInfo]) -> LinkKind {
-    let kind = infos.iter().find_map(|info| match info {
-        LinkInfo::Kind(kind) => Some(kind),
-        _ => None,
-    });
-    match kind {
-        Some(InfoKind::Bridge) => LinkKind::Bridge { vlan_aware: filters_vlans(infos) },
-        Some(InfoKind::Vlan) => LinkKind::Vlan,
-        _ => LinkKind::Other,
-    }
-}
-
-fn filters_vlans(infos: &[LinkInfo]) -> bool {
-    infos.iter().any(|info| match info {
-        LinkInfo::Data(InfoData::Bridge(options)) => options.contains(&InfoBridge::VlanFiltering(true)),
-        _ => false,
-    })
-}
-
-/// The interface's own address: `Local` where there is a peer, else `Address`.
-fn address_of(message: &AddressMessage) -> Option<IpAddr> {
-    let local = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Local(address) => Some(*address),
-        _ => None,
-    });
-    local.or_else(|| {
-        message.attributes.iter().find_map(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        })
-    })
 }
 
 /// Unicast routes of the main table without gateway.
@@ -205,9 +151,20 @@ fn connected(routes: &[RouteNetlinkMessage]) -> Vec<Cidr> {
 
 /// Switched on, and not to be switched off by us: what loading would reset is no fact to plan for.
 fn is_bridge_nf_stuck(paths: &Paths) -> bool {
-    ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"].iter().any(|name| {
-        let path = paths.at(&format!("/proc/sys/net/bridge/{name}"));
-        let is_on = std::fs::read_to_string(&path).is_ok_and(|text| text.trim() != "0");
-        is_on && OpenOptions::new().write(true).open(&path).is_err()
-    })
+    let is_stuck = |path: &PathBuf| is_on(path) && OpenOptions::new().write(true).open(path).is_err();
+    bridge_nf(paths).iter().any(is_stuck)
+}
+
+/// br_netfilter is there, and sends bridged frames through the hooks of IP.
+pub fn is_bridge_nf_on(paths: &Paths) -> bool {
+    bridge_nf(paths).iter().any(is_on)
+}
+
+fn bridge_nf(paths: &Paths) -> [PathBuf; 2] {
+    ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"]
+        .map(|name| paths.at(&format!("/proc/sys/net/bridge/{name}")))
+}
+
+fn is_on(path: &PathBuf) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| text.trim() != "0")
 }

@@ -3,6 +3,7 @@
 pub mod derived;
 pub mod live;
 mod names;
+pub(super) mod table;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -83,28 +84,32 @@ pub enum FactsError {
 
 /// Looks at the world once.
 pub fn gather(wanted: &Wanted) -> Result<Gathered, FactsError> {
+    let facts = host(wanted)?;
     let mut remarks = Vec::new();
-    let facts = match &wanted.facts {
-        Some(path) => {
-            let facts = from_file(path)?;
-            HostFacts { node: wanted.node.clone().unwrap_or(facts.node.clone()), ..facts }
-        }
-        None if wanted.paths.is_live() => live::facts(&wanted.paths, wanted.node.as_deref())?,
-        None => {
-            let node = match &wanted.node {
-                Some(node) => node.clone(),
-                None => node_of_root(&wanted.paths)?,
-            };
-            let facts = derived::facts(&wanted.paths, node)?;
-            remarks.push(format!(
-                "no --facts: assuming that all guests of {} run, on the bridges of their configuration",
-                facts.node
-            ));
-            facts
-        }
-    };
+    if wanted.facts.is_none() && !wanted.paths.is_live() {
+        remarks.push(format!(
+            "no --facts: assuming that all guests of {} run, on the bridges of their configuration",
+            facts.node
+        ));
+    }
     let files = files::gather(&wanted.paths, &facts.node, &facts.links)?;
     Ok(Gathered { inputs: Inputs { files, facts, ..Inputs::default() }, remarks })
+}
+
+/// Looks at the host alone.
+pub fn host(wanted: &Wanted) -> Result<HostFacts, FactsError> {
+    if let Some(path) = &wanted.facts {
+        let facts = from_file(path)?;
+        return Ok(HostFacts { node: wanted.node.clone().unwrap_or(facts.node.clone()), ..facts });
+    }
+    if wanted.paths.is_live() {
+        return live::facts(&wanted.paths, wanted.node.as_deref());
+    }
+    let node = match &wanted.node {
+        Some(node) => node.clone(),
+        None => node_of_root(&wanted.paths)?,
+    };
+    Ok(derived::facts(&wanted.paths, node)?)
 }
 
 /// Reads a facts file.
@@ -136,6 +141,14 @@ fn known(nodes: &[String]) -> String {
 fn short_name(text: &str) -> Option<String> {
     let name = text.trim().split('.').next().unwrap_or_default();
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// An interface that is there for a guest: its port, or a part of its firewall bridge.
+pub(crate) fn is_guest_link(name: &str) -> bool {
+    crate::host::concern::vmid_of_port(name).is_some()
+        || ["fwbr", "fwln", "fwpr"].iter().any(|kind| {
+            name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+        })
 }
 
 fn now_s() -> u64 {

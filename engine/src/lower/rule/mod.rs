@@ -88,10 +88,14 @@ fn lowered(text: Text<'_>, errors: &mut Errors<'_>) -> (RuleKind, String) {
     let written = written::read(text, errors);
     let mut known = SkippedRule::default();
     let kind = match &written.head {
-        Head::Group(name) => group_rule(*name, &written, errors).map(RuleKind::Group),
+        Head::Group(name) => {
+            known.group = name.and_then(|name| name.str.parse().ok());
+            group_rule(*name, &written, errors).map(RuleKind::Group)
+        }
         Head::Match { direction, action } => {
-            known = SkippedRule { direction: *direction, action: action.map(|called| called.action) };
-            match_rule(known.clone(), &written, errors).map(RuleKind::Match)
+            known.direction = *direction;
+            known.action = action.map(|called| called.action).or(written.meant);
+            match_rule(&mut known, &written, errors).map(RuleKind::Match)
         }
     };
     let kind = kind.filter(|_| !errors.skipped).unwrap_or(RuleKind::Skipped(known));
@@ -117,7 +121,7 @@ fn undecodable(raw: RawLine<'_>, errors: &mut Errors<'_>) -> (RuleKind, String) 
     let direction = words.next().and_then(written::direction);
     let action = words.next().and_then(written::verdict_of);
     let canonical = lossy.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-    (RuleKind::Skipped(SkippedRule { direction, action }), canonical)
+    (RuleKind::Skipped(SkippedRule { direction, action, ..SkippedRule::default() }), canonical)
 }
 
 fn group_rule(name: Option<Text<'_>>, written: &Written<'_>, errors: &mut Errors<'_>) -> Option<GroupRule> {
@@ -136,7 +140,8 @@ fn group_rule(name: Option<Text<'_>>, written: &Written<'_>, errors: &mut Errors
     Some(GroupRule { name: Spanned { value: parsed?, span: name.span() }, iface })
 }
 
-fn match_rule(known: SkippedRule, written: &Written<'_>, errors: &mut Errors<'_>) -> Option<MatchRule> {
+/// What can be read of a rule with errors goes to `known`.
+fn match_rule(known: &mut SkippedRule, written: &Written<'_>, errors: &mut Errors<'_>) -> Option<MatchRule> {
     let forbidden = known.direction.is_some_and(|direction| !errors.context.allows(direction));
     if let Some(at) = written.direction.filter(|_| forbidden) {
         let refused = Refused::new(Code::DirectionNotAllowed, at, "is no direction of this file's rules");
@@ -147,7 +152,11 @@ fn match_rule(known: SkippedRule, written: &Written<'_>, errors: &mut Errors<'_>
     }
     let iface = interface(written.value(Param::Iface), known.direction, errors);
     let called = macro_called(written, errors);
+    let refused_before = std::mem::take(&mut errors.skipped);
     let asked = transport::asked(written, errors);
+    // A stray word may have been meant for one of these parameters.
+    let is_readable = !errors.skipped && !written.stray;
+    errors.skipped |= refused_before;
     let source = address(written.value(Param::Source), errors);
     let dest = address(written.value(Param::Dest), errors);
     let family = family(asked.family(), [&source, &dest], written, errors);
@@ -155,13 +164,17 @@ fn match_rule(known: SkippedRule, written: &Written<'_>, errors: &mut Errors<'_>
         let level = value::log_level(at.str).ok_or_else(|| bad_log_level(at));
         errors.accept(level).flatten()
     });
+    let components = match called {
+        None => Ok(vec![asked.component()]),
+        Some(called) => asked.combined(called, family),
+    };
+    if let (true, Ok(components)) = (errors.skipped && is_readable, &components) {
+        known.transports = components.iter().map(|component| component.transport.clone()).collect();
+    }
     if errors.skipped {
         return None;
     }
-    let components = match called {
-        None => vec![asked.component()],
-        Some(called) => errors.accept(asked.combined(called, family))?,
-    };
+    let components = errors.accept(components)?;
     let (direction, action) = (known.direction?, known.action?);
     let macro_name = called.map(|called| called.name);
     Some(MatchRule { direction, action, iface, source, dest, components, log, macro_name })

@@ -123,10 +123,10 @@ fn heads() {
     check("IN accept -p tcp", "IN ACCEPT | tcp >");
     check("IN SSH(accept)", "IN ACCEPT | tcp >22-22");
     check("IN ssh(ACCEPT)", "IN ACCEPT | tcp >22-22");
-    check("IN SSH (ACCEPT)", "R004 skipped IN");
+    check("IN SSH (ACCEPT)", "R004 skipped IN ACCEPT");
     check("IN DENY", "R004 skipped IN");
-    check("IN (ACCEPT)", "R004 skipped IN");
-    check("IN SSH(ACCEPT", "R004 skipped IN");
+    check("IN (ACCEPT)", "R004 skipped IN ACCEPT");
+    check("IN SSH(ACCEPT", "R004 skipped IN ACCEPT");
     check("IN", "R001 skipped IN");
     check("|", "R001 disabled skipped");
     check("IN SSH(ACCEPT) net0", "R006 skipped IN ACCEPT");

@@ -170,8 +170,8 @@ impl<'a> Asked<'a> {
         let transport = match component.transport {
             MacroTransport::Ports { protocol, dport, sport } => Transport::Ports {
                 protocol,
-                sport: agreed(&self.sport, &PortList::new(sport.to_vec()), PortList::is_any, called)?,
-                dport: agreed(&self.dport, &PortList::new(dport.to_vec()), PortList::is_any, called)?,
+                sport: agreed(&self.sport, &PortList::new(sport), PortList::is_any, called)?,
+                dport: agreed(&self.dport, &PortList::new(dport), PortList::is_any, called)?,
             },
             MacroTransport::Icmp(icmp) => Transport::Icmp(agreed(&self.icmp, &icmp, is_any, called)?),
             MacroTransport::Icmpv6(icmp) => Transport::Icmpv6(agreed(&self.icmp, &icmp, is_any, called)?),

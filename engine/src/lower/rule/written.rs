@@ -72,6 +72,8 @@ pub(super) struct Written<'a> {
     values: [Option<Text<'a>>; 8],
     /// Some word was no parameter: a missing parameter may be the one that was meant.
     pub(super) stray: bool,
+    /// The action that a mistyped one is nearest to.
+    pub(super) meant: Option<Action>,
     pub(super) canonical: String,
 }
 
@@ -97,6 +99,7 @@ pub(super) fn read<'a>(mut text: Text<'a>, errors: &mut Errors<'_>) -> Written<'
         direction: text.next_word(),
         values: [None; 8],
         stray: false,
+        meant: None,
         canonical: String::with_capacity(whole.str.len()),
     };
     let Some(first) = written.direction else {
@@ -162,6 +165,12 @@ pub(super) fn verdict_of(word: &str) -> Option<Action> {
     })
 }
 
+/// The verdict that a mistyped action word is nearest to.
+fn meant(word: &str) -> Option<Action> {
+    let called = word.split_once('(').map_or(word, |(_, rest)| rest.trim_end_matches(')'));
+    nearest(called, ["ACCEPT", "DROP", "REJECT"].into_iter()).and_then(verdict)
+}
+
 /// `ACCEPT` or `Name(ACCEPT)`.
 fn action<'a>(
     word: Text<'a>,
@@ -182,12 +191,14 @@ fn action<'a>(
         return Some(Called { action, macro_name: name });
     }
     written.word(word.str);
+    written.meant = meant(word.str);
     let refused = Refused::new(Code::ActionUnknown, word, "is no action");
     // `SSH (ACCEPT)`: the blank is the error, not what stands behind it.
     let mut rest = *text;
     if let Some(call) = rest.next_word().filter(|next| next.str.starts_with('(')) {
         *text = rest;
         written.word(call.str);
+        written.meant = meant(call.str);
         errors.refuse(refused.help(format!("write {}{} without the blank", word.str, call.str)));
         return None;
     }

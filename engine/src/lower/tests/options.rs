@@ -75,7 +75,7 @@ fn host() {
         "host.fw:12 O003",
         "host.fw:13 O003",
     ];
-    let options = check(HOST, text, &remarks).host.options;
+    let options = check(HOST, text, &remarks).host.options.clone();
     assert_eq!(options.log_level_in.value, Some(LogLevel::Info));
     assert!(options.log_level_out.value.is_none() && options.log_level_out.at.is_some());
     assert_eq!(options.smurf_log_level.value, Some(LogLevel::Warning));
@@ -112,11 +112,12 @@ fn guest_and_vnet() {
 
 #[test]
 fn node_settings() {
-    let text = b"# ours\nreject_mode: drop\nstrict: yes\nstrict: maybe\nfoo: 1\n[OPTIONS]\n";
+    let text = b"refuse_unprotected: on\nreject_mode: drop\nstrict: yes\nstrict: maybe\nfoo: 1\n[OPTIONS]\n";
     let path = "/etc/pve/nodes/node1/proxmox-firewall.cfg";
     let remarks =
         ["proxmox-firewall.cfg:4 O003", "proxmox-firewall.cfg:5 O002", "proxmox-firewall.cfg:6 O001"];
     let settings = check(path, text, &remarks).settings;
     assert_eq!(settings.reject_mode.map(|mode| mode.value), Some(RejectMode::Drop));
     assert_eq!(settings.strict.map(|strict| strict.value), Some(true));
+    assert_eq!(settings.refuse_unprotected.map(|refuse| refuse.value), Some(true));
 }

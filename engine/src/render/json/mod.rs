@@ -188,21 +188,27 @@ fn push_element_key(out: &mut String, key: &[DataType], element: &Element) {
 fn push_value(out: &mut String, data_type: DataType, value: &Value) {
     match value {
         Value::Name(name) => push_string(out, name),
-        Value::Number { first, last } if first == last => push_number(out, data_type, *first),
-        Value::Number { first, last } => match address_prefix_len(data_type, *first, *last) {
-            Some(len) => {
-                out.push_str("{\"prefix\":{\"addr\":");
-                push_number(out, data_type, *first);
-                out.push_str(",\"len\":");
-                push_decimal(out, u128::from(len));
-                out.push_str("}}");
-            }
-            None => {
-                out.push_str("{\"range\":[");
-                push_list(out, [first, last], |out, number| push_number(out, data_type, *number));
-                out.push_str("]}");
-            }
-        },
+        Value::Number(numbers) => push_numbers(out, data_type, numbers.ends()),
+    }
+}
+
+fn push_numbers(out: &mut String, data_type: DataType, (first, last): (u128, u128)) {
+    if first == last {
+        return push_number(out, data_type, first);
+    }
+    match address_prefix_len(data_type, first, last) {
+        Some(len) => {
+            out.push_str("{\"prefix\":{\"addr\":");
+            push_number(out, data_type, first);
+            out.push_str(",\"len\":");
+            push_decimal(out, u128::from(len));
+            out.push_str("}}");
+        }
+        None => {
+            out.push_str("{\"range\":[");
+            push_list(out, [first, last], |out, number| push_number(out, data_type, number));
+            out.push_str("]}");
+        }
     }
 }
 
@@ -222,9 +228,12 @@ fn push_chain(out: &mut String, table: &Table, chain: &Chain) {
     open(out, "add", "chain", table);
     push_member(out, "table", &table.name);
     push_member(out, "name", &chain.name);
-    if let Some(base) = chain.base {
+    if let Some(base) = &chain.base {
         push_member(out, "type", "filter");
         push_member(out, "hook", base.hook.as_str());
+        if let Some(device) = &base.device {
+            push_member(out, "dev", &device.name);
+        }
         out.push_str(",\"prio\":");
         out.push_str(&base.priority.to_string());
         push_member(out, "policy", "accept");

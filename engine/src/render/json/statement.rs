@@ -7,25 +7,13 @@ use crate::ruleset::{Compare, DataType, Field, Limit, Op, RejectWith, Statement,
 pub(super) fn push_statement(out: &mut String, statement: &Statement) {
     match statement {
         Statement::Compare(compare) => push_compare(out, compare),
-        Statement::Masked { field, mask, op, value } => {
-            push_match(
-                out,
-                op_text(*op),
-                |out| push_masked_field(out, *field, *mask),
-                |out| {
-                    push_number(out, field.data_type(), *value);
-                },
-            );
+        Statement::Masked { field, op, bits } => {
+            let masked = |out: &mut String| push_masked_field(out, *field, bits.mask());
+            push_match(out, op_text(*op), masked, |out| push_number(out, field.data_type(), bits.value()));
         }
         Statement::CtState(states) => {
-            push_match(
-                out,
-                "in",
-                |out| push_field(out, Field::CtState),
-                |out| {
-                    push_flag_names(out, *states);
-                },
-            );
+            let state = |out: &mut String| push_field(out, Field::CtState);
+            push_match(out, "in", state, |out| push_flag_names(out, u128::from(*states)));
         }
         Statement::Lookup { key, set, op } => {
             push_match(out, op_text(*op), |out| push_fields(out, key), |out| push_reference(out, set));
@@ -68,6 +56,11 @@ pub(super) fn push_statement(out: &mut String, statement: &Statement) {
             out.push('}');
         }
         Statement::Notrack => out.push_str("{\"notrack\":null}"),
+        Statement::Forward(device) => {
+            out.push_str("{\"fwd\":{\"dev\":");
+            push_string(out, &device.name);
+            out.push_str("}}");
+        }
         Statement::Reject(with) => out.push_str(reject(*with)),
         Statement::Verdict(verdict) => push_verdict(out, verdict),
     }
@@ -94,12 +87,12 @@ fn push_compare(out: &mut String, compare: &Compare) {
     let Compare { field, op, value } = compare;
     let data_type = field.data_type();
     // A raw payload takes no prefix.
-    if let (DataType::Integer128, Value::Number { first, last }) = (data_type, value)
-        && let Some(len) = prefix_len(*first, *last, 128)
-        && first != last
+    if let (DataType::Integer128, Value::Number(numbers)) = (data_type, value)
+        && let Some(len) = prefix_len(numbers.first(), numbers.last(), 128)
+        && numbers.single().is_none()
     {
         let left = |out: &mut String| push_masked_field(out, *field, mask_of(len, 128));
-        return push_match(out, op_text(*op), left, |out| push_number(out, data_type, *first));
+        return push_match(out, op_text(*op), left, |out| push_number(out, data_type, numbers.first()));
     }
     push_match(out, op_text(*op), |out| push_field(out, *field), |out| push_value(out, data_type, value));
 }

@@ -7,12 +7,14 @@ mod keywords;
 mod reach;
 mod rule;
 mod set;
+mod since;
 
 use std::collections::BTreeMap;
 
-pub(crate) use rule::{Implied, fields, implied_by, rejected};
+pub(crate) use rule::{Implied, implied_by, rejected};
+pub use since::check_since;
 
-use super::{Chain, HelperObject, Origin, Ruleset, Set, Table};
+use super::{Chain, HelperObject, Hook, Origin, Ruleset, Set, Table, TableFamily};
 
 /// Longest name of a table, chain, set or object (`NFT_NAME_MAXLEN`, nft 1.0.6 and later).
 const NAME_MAX: usize = 128;
@@ -78,8 +80,8 @@ impl Scope<'_> {
 fn check_table(found: &mut Vec<Illegal>, table: &Table) {
     let scope = Scope {
         table,
-        chains: table.chains.iter().map(|chain| (&*chain.name, chain)).collect(),
-        sets: table.sets.iter().map(|set| (&*set.name, set)).collect(),
+        chains: table.chains.iter().map(|chain| (&*chain.name, &**chain)).collect(),
+        sets: table.sets.iter().map(|set| (&*set.name, &**set)).collect(),
         helpers: table.helpers.iter().map(|helper| (&*helper.name, helper)).collect(),
     };
     if let Some(problem) = name_problem(&table.name) {
@@ -98,11 +100,27 @@ fn check_table(found: &mut Vec<Illegal>, table: &Table) {
         set::check_set(found, &scope, set);
     }
     for chain in &table.chains {
+        if let Some(problem) = base_problem(table.family, chain) {
+            found.push(scope.illegal(&format!("chain {}", chain.name), problem, chain.origin));
+        }
         for rule in &chain.rules {
             rule::check_rule(found, &scope, chain, rule);
         }
     }
     reach::check_reach(found, &scope);
+}
+
+/// Each family has its own hooks, and only at a device a chain names one.
+fn base_problem(family: TableFamily, chain: &Chain) -> Option<String> {
+    let base = chain.base.as_ref()?;
+    let at_device = family == TableFamily::Netdev;
+    if (base.hook == Hook::Egress) != at_device {
+        Some(format!("hook {} in family {}", base.hook.as_str(), family.as_str()))
+    } else if base.device.is_some() != at_device {
+        Some("a base chain names a device in the family netdev, and there alone".to_owned())
+    } else {
+        base.device.as_ref().and_then(|device| set::ifname_problem(&device.name))
+    }
 }
 
 fn check_names<'n>(

@@ -1,6 +1,7 @@
 //! Chains as a graph: from which hooks is a chain reached, how deep, and does a jump come back?
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Illegal, Scope};
 use crate::ruleset::{Chain, ElementData, Hook, Rule, Set, Statement, TableFamily, Verdict};
@@ -52,6 +53,9 @@ fn allowed_hooks(family: TableFamily, statement: &Statement) -> Option<(&'static
         (Statement::Reject(_), TableFamily::Inet) => {
             Some(("reject", &[Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output]))
         }
+        (Statement::Reject(_), TableFamily::Netdev) => Some(("reject", &[])),
+        (Statement::Forward(_), TableFamily::Netdev) => Some(("fwd", &[Hook::Egress])),
+        (Statement::Forward(_), TableFamily::Inet | TableFamily::Bridge) => Some(("fwd", &[])),
         (Statement::Notrack, _) => Some(("notrack", &[Hook::Prerouting, Hook::Output])),
         _ => None,
     }
@@ -60,7 +64,7 @@ fn allowed_hooks(family: TableFamily, statement: &Statement) -> Option<(&'static
 /// Jumps and gotos of a table, those through verdict maps included.
 struct Graph<'table> {
     targets: BTreeMap<&'table str, BTreeSet<&'table str>>,
-    chains: &'table [Chain],
+    chains: &'table [Arc<Chain>],
 }
 
 impl<'table> Graph<'table> {
@@ -81,7 +85,7 @@ impl<'table> Graph<'table> {
             targets.retain(|name| scope.chains.contains_key(name));
             targets
         };
-        let chains = &scope.table.chains;
+        let chains = &*scope.table.chains;
         Graph { targets: chains.iter().map(|chain| (&*chain.name, targets_of(chain))).collect(), chains }
     }
 
@@ -108,7 +112,7 @@ impl<'table> Graph<'table> {
 
     fn chain_in_cycle(&self) -> Option<&'table Chain> {
         let ordered: BTreeSet<&str> = self.order().into_iter().collect();
-        self.chains.iter().find(|chain| !ordered.contains(&*chain.name))
+        self.chains.iter().map(|chain| &**chain).find(|chain| !ordered.contains(&*chain.name))
     }
 
     /// Most jumps on a way from a base chain, for every chain that is reached from one.
@@ -127,7 +131,8 @@ impl<'table> Graph<'table> {
 
     /// Hooks from which each chain is reached.
     fn hooks(&self) -> BTreeMap<&'table str, BTreeSet<Hook>> {
-        let bases = self.chains.iter().filter_map(|chain| chain.base.map(|base| (&*chain.name, base.hook)));
+        let bases =
+            self.chains.iter().filter_map(|chain| chain.base.as_ref().map(|base| (&*chain.name, base.hook)));
         let mut hooks: BTreeMap<&str, BTreeSet<Hook>> =
             bases.map(|(name, hook)| (name, BTreeSet::from([hook]))).collect();
         for name in self.order() {
@@ -140,7 +145,8 @@ impl<'table> Graph<'table> {
     }
 }
 
-fn targets_of_map(map: &Set) -> BTreeSet<&str> {
+/// Chains that a map leads to.
+pub(super) fn targets_of_map(map: &Set) -> BTreeSet<&str> {
     let verdicts = map.elements.iter().filter_map(|element| match &element.data {
         ElementData::Verdict(verdict) => target(verdict),
         ElementData::None | ElementData::Mark(_) => None,
@@ -148,7 +154,8 @@ fn targets_of_map(map: &Set) -> BTreeSet<&str> {
     verdicts.collect()
 }
 
-fn target(verdict: &Verdict) -> Option<&str> {
+/// The chain that a verdict leads to.
+pub(super) fn target(verdict: &Verdict) -> Option<&str> {
     match verdict {
         Verdict::Jump(chain) | Verdict::Goto(chain) => Some(chain),
         Verdict::Accept | Verdict::Drop | Verdict::Return => None,

@@ -4,8 +4,8 @@ use super::set::value_problem;
 use super::{Illegal, Scope};
 use crate::model::port::PortProtocol;
 use crate::ruleset::{
-    Chain, Compare, DataType, Field, Limit, RejectWith, Rule, Set, SetKind, Statement, TableFamily, Value,
-    Verdict,
+    Chain, Compare, DataType, Field, Header, Limit, RejectWith, Rule, Set, SetKind, Statement, TableFamily,
+    Value, Verdict,
 };
 
 /// Longest log prefix (`NF_LOG_PREFIXLEN` less the final NUL).
@@ -16,14 +16,14 @@ pub(super) fn check_rule(found: &mut Vec<Illegal>, scope: &Scope<'_>, chain: &Ch
         found.push(scope.illegal(&format!("chain {}, rule {}", chain.name, rule.id), problem, rule.origin));
     };
     for (idx, statement) in rule.statements.iter().enumerate() {
-        let ends = matches!(statement, Statement::Verdict(_) | Statement::Reject(_));
+        let ends = matches!(statement, Statement::Verdict(_) | Statement::Reject(_) | Statement::Forward(_));
         if ends && idx + 1 < rule.statements.len() {
             report("a statement behind the verdict".to_owned());
         }
         if let Some(problem) = statement_problem(scope, statement) {
             report(problem);
         }
-        for field in fields(statement) {
+        for field in statement.fields() {
             if let Some(problem) = family_problem(scope.table.family, *field) {
                 report(problem);
             }
@@ -37,8 +37,8 @@ pub(super) fn check_rule(found: &mut Vec<Illegal>, scope: &Scope<'_>, chain: &Ch
 fn statement_problem(scope: &Scope<'_>, statement: &Statement) -> Option<String> {
     match statement {
         Statement::Compare(compare) => compare_problem(compare),
-        Statement::Masked { field, mask, op: _, value } => masked_problem(*field, *mask, *value),
-        Statement::CtState(states) => flags_problem(*states),
+        Statement::Masked { field, op: _, bits } => masked_problem(*field, bits.mask(), bits.value()),
+        Statement::CtState(states) => flags_problem(u128::from(*states)),
         Statement::Lookup { key, set, op: _ } => key_problem(scope, key, set, |kind| kind == SetKind::Set),
         Statement::VerdictMap { key, map } => {
             key_problem(scope, key, map, |kind| kind == SetKind::VerdictMap)
@@ -63,6 +63,7 @@ fn statement_problem(scope: &Scope<'_>, statement: &Statement) -> Option<String>
         | Statement::MarkSet(_)
         | Statement::MarkClear(_)
         | Statement::Notrack
+        | Statement::Forward(_)
         | Statement::Reject(_)
         | Statement::Verdict(Verdict::Accept | Verdict::Drop | Verdict::Return) => None,
     }
@@ -70,7 +71,7 @@ fn statement_problem(scope: &Scope<'_>, statement: &Statement) -> Option<String>
 
 fn compare_problem(compare: &Compare) -> Option<String> {
     let data_type = compare.field.data_type();
-    let is_range = matches!(compare.value, Value::Number { first, last } if first != last);
+    let is_range = matches!(&compare.value, Value::Number(numbers) if numbers.single().is_none());
     if is_range && matches!(data_type, DataType::CtState | DataType::TcpFlag | DataType::FibAddrType) {
         return Some(format!("an interval of {}", compare.field.as_str()));
     }
@@ -132,46 +133,15 @@ fn log_problem(prefix: &str) -> Option<String> {
     }
 }
 
-/// Fields that a statement reads.
-pub(crate) fn fields(statement: &Statement) -> &[Field] {
-    match statement {
-        Statement::Compare(Compare { field, .. })
-        | Statement::Masked { field, .. }
-        | Statement::Meter { field, .. }
-        | Statement::CtMarkSet { field, .. } => std::slice::from_ref(field),
-        Statement::Lookup { key, .. } | Statement::VerdictMap { key, .. } => key,
-        Statement::CtState(_)
-        | Statement::Limit { .. }
-        | Statement::Log(_)
-        | Statement::Counter
-        | Statement::MarkSet(_)
-        | Statement::MarkClear(_)
-        | Statement::CtHelper(_)
-        | Statement::Notrack
-        | Statement::Reject(_)
-        | Statement::Verdict(_) => &[],
-    }
-}
-
 fn family_problem(family: TableFamily, field: Field) -> Option<String> {
-    let bridge_only = matches!(
-        field,
-        Field::Ibrname
-            | Field::Obrname
-            | Field::Ibrpvid
-            | Field::VlanId
-            | Field::ArpHtype
-            | Field::ArpPtype
-            | Field::ArpHlen
-            | Field::ArpPlen
-            | Field::ArpSaddrEther
-            | Field::ArpSaddrIp
-            | Field::ArpDaddrIp
-    );
-    let inet_only = matches!(field, Field::FibSaddrType | Field::FibDaddrType);
+    let header = field.header();
+    let bridge_only = matches!(header, Header::BridgeMeta | Header::Vlan | Header::Arp);
+    let inet_only = header == Header::Fib;
     let is_wrong = match family {
         TableFamily::Inet => bridge_only,
         TableFamily::Bridge => inet_only,
+        // Marks are all that is asked there; the rest is not tried on the oldest kernel.
+        TableFamily::Netdev => field != Field::Mark,
     };
     is_wrong.then(|| format!("{} in family {}", field.as_str(), family.as_str()))
 }
@@ -179,7 +149,7 @@ fn family_problem(family: TableFamily, field: Field) -> Option<String> {
 /// A rule whose fields imply two network or two transport protocols: nft refuses it as conflicting.
 fn protocol_problem(statements: &[Statement]) -> Option<String> {
     let implied =
-        || statements.iter().flat_map(|s| fields(s).iter().map(|f| implied_by(*f)).chain(rejected(s)));
+        || statements.iter().flat_map(|s| s.fields().iter().map(|f| implied_by(*f)).chain(rejected(s)));
     two_of(implied().filter_map(|(network, _)| network))
         .or_else(|| two_of(implied().filter_map(|(_, transport)| transport)))
 }
@@ -194,41 +164,24 @@ pub(crate) type Implied = (Option<&'static str>, Option<&'static str>);
 
 /// What a field implies, in the words of nft(8).
 pub(crate) fn implied_by(field: Field) -> Implied {
-    match field {
-        Field::ArpHtype
-        | Field::ArpPtype
-        | Field::ArpHlen
-        | Field::ArpPlen
-        | Field::ArpSaddrEther
-        | Field::ArpSaddrIp
-        | Field::ArpDaddrIp => (Some("arp"), None),
-        Field::IpSaddr | Field::IpDaddr | Field::IpFragOff => (Some("ip"), None),
-        Field::Ip6Saddr | Field::Ip6Daddr | Field::Ip6Hoplimit | Field::Ip6Length | Field::FragOff => {
-            (Some("ip6"), None)
-        }
-        Field::TcpFlags => (None, Some("tcp")),
-        Field::Port(protocol, _) => (None, Some(protocol.as_str())),
-        Field::IcmpType | Field::IcmpCode => (Some("ip"), Some("icmp")),
-        Field::Icmpv6Type | Field::Icmpv6Code => (Some("ip6"), Some("icmpv6")),
-        Field::Iifname
-        | Field::Oifname
-        | Field::Ibrname
-        | Field::Obrname
-        | Field::Ibrpvid
-        | Field::Protocol
-        | Field::Nfproto
-        | Field::L4proto
-        | Field::Mark
-        | Field::CtState
-        | Field::CtMark
-        | Field::EtherSaddr
-        | Field::EtherDaddr
-        | Field::EtherType
-        | Field::VlanId
-        | Field::NdTarget
-        | Field::NdOption
-        | Field::FibSaddrType
-        | Field::FibDaddrType => (None, None),
+    match field.header() {
+        Header::Arp => (Some("arp"), None),
+        Header::Ip => (Some("ip"), None),
+        Header::Ip6 | Header::Fragment => (Some("ip6"), None),
+        Header::Icmp => (Some("ip"), Some("icmp")),
+        Header::Icmpv6 => (Some("ip6"), Some("icmpv6")),
+        Header::Tcp => (None, Some("tcp")),
+        Header::Udp => (None, Some("udp")),
+        Header::Udplite => (None, Some("udplite")),
+        Header::Dccp => (None, Some("dccp")),
+        Header::Sctp => (None, Some("sctp")),
+        Header::Meta
+        | Header::BridgeMeta
+        | Header::Ct
+        | Header::Fib
+        | Header::Ether
+        | Header::Vlan
+        | Header::Raw => (None, None),
     }
 }
 

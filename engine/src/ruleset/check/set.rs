@@ -72,21 +72,22 @@ fn element_problem(scope: &Scope<'_>, set: &Set, element: &Element) -> Option<St
 pub(super) fn value_problem(data_type: DataType, value: &Value) -> Option<String> {
     match value {
         Value::Name(name) if data_type == DataType::Ifname => ifname_problem(name),
-        Value::Number { first, last } if data_type != DataType::Ifname => {
+        Value::Number(numbers) if data_type != DataType::Ifname => {
+            let (first, last) = numbers.ends();
             let max = u128::MAX >> (128 - u32::from(data_type.bits()));
             if first > last {
                 Some(format!("an interval from {first:#x} down to {last:#x}"))
-            } else if *last > max {
+            } else if last > max {
                 Some(format!("{last:#x} does not fit {} bits", data_type.bits()))
             } else {
                 None
             }
         }
-        Value::Name(_) | Value::Number { .. } => Some("a value of another type".to_owned()),
+        Value::Name(_) | Value::Number(_) => Some("a value of another type".to_owned()),
     }
 }
 
-fn ifname_problem(name: &str) -> Option<String> {
+pub(super) fn ifname_problem(name: &str) -> Option<String> {
     let body = name.strip_suffix('*').unwrap_or(name);
     let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\\' | '*' | '/');
     if body.is_empty() || name.len() > IFNAME_MAX {
@@ -101,11 +102,11 @@ fn ifname_problem(name: &str) -> Option<String> {
 /// First and last key, names as the 16 bytes that the kernel compares.
 fn bounds(value: &Value) -> (u128, u128) {
     match value {
-        Value::Number { first, last } => (*first, *last),
+        Value::Number(numbers) => numbers.ends(),
         Value::Name(name) => {
             let (body, fill) = match name.strip_suffix('*') {
                 Some(body) => (body, 0xff),
-                None => (&**name, 0),
+                None => (&***name, 0),
             };
             let padded = |fill: u8| {
                 let mut bytes = [fill; 16];

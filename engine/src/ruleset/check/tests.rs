@@ -1,6 +1,8 @@
 //! Rulesets with one fault each against what the check says of them.
 
-use super::check;
+use std::sync::Arc;
+
+use super::{check, check_since};
 use crate::ruleset::{
     Base, Chain, Compare, DataType, Element, ElementData, Field, Hook, Name, Op, Origin, RejectWith, Rule,
     RuleId, Ruleset, Set, SetKind, Statement, Table, TableFamily, Value, Verdict,
@@ -10,7 +12,7 @@ const ORIGIN: Origin = Origin::Skeleton("test");
 
 fn chain(name: &str, hook: Option<Hook>, rules: Vec<Vec<Statement>>) -> Chain {
     let rule = |(id, statements)| Rule { id: RuleId(id), statements, origin: ORIGIN };
-    let base = hook.map(|hook| Base { hook, priority: 0 });
+    let base = hook.map(|hook| Base { hook, priority: 0, device: None });
     Chain { name: name.into(), base, rules: (1..).zip(rules).map(rule).collect(), origin: ORIGIN }
 }
 
@@ -23,7 +25,7 @@ fn element<const N: usize>(key: [Value; N], data: ElementData) -> Element {
 }
 
 fn range(first: u128, last: u128) -> Value {
-    Value::Number { first, last }
+    Value::range(first, last)
 }
 
 fn jump(chain: &str) -> Statement {
@@ -36,6 +38,8 @@ fn eq(field: Field, value: Value) -> Statement {
 
 /// Problems of a table, without the part of the place that is the same for all.
 fn problems(family: TableFamily, sets: Vec<Set>, chains: Vec<Chain>) -> Vec<String> {
+    let (sets, chains) =
+        (sets.into_iter().map(Arc::new).collect(), chains.into_iter().map(Arc::new).collect());
     let table = Table { family, name: "x".into(), helpers: Vec::new(), sets, chains };
     let found = check(&Ruleset { tables: vec![table] }).err().unwrap_or_default();
     let prefix = format!("{} table x, ", family.as_str());
@@ -85,7 +89,7 @@ fn elements_fit_and_exclude_each_other() {
     assert_eq!(ports(vec![plain(range(1, 5)), plain(range(5, 9))]), ["set s: an element overlaps another"]);
     assert_eq!(ports(vec![plain(range(7, 7)), plain(range(7, 7))]), ["set s: an element overlaps another"]);
     assert_eq!(ports(vec![plain(range(1, 0x1_0000))]), ["set s: 0x10000 does not fit 16 bits"]);
-    assert_eq!(ports(vec![plain(Value::Name("eth0".into()))]), ["set s: a value of another type"]);
+    assert_eq!(ports(vec![plain(Value::name("eth0"))]), ["set s: a value of another type"]);
     let marked = element([range(1, 1)], ElementData::Mark(1));
     assert_eq!(ports(vec![marked]), ["set s: an element with data of another kind than the set's"]);
 }
@@ -93,7 +97,7 @@ fn elements_fit_and_exclude_each_other() {
 #[test]
 fn overlaps_in_concatenations_and_of_wildcards() {
     let key = [DataType::Ifname, DataType::Ipv4Addr];
-    let at = |name: &str, value| element([Value::Name(name.into()), value], ElementData::None);
+    let at = |name: &str, value| element([Value::name(name), value], ElementData::None);
     let nets =
         |elements| problems(TableFamily::Inet, vec![set("s", &key, SetKind::Set, elements)], Vec::new());
     let apart = vec![at("tap1", range(0, 9)), at("tap2", range(0, 9)), at("tap1", range(10, 12))];
@@ -130,7 +134,7 @@ fn jumps_end_and_are_few() {
 #[test]
 fn statements_are_reached_from_hooks_that_have_them() {
     let to = ElementData::Verdict(Verdict::Goto("guest".into()));
-    let by_name = vec![element([Value::Name("tap1".into())], to)];
+    let by_name = vec![element([Value::name("tap1")], to)];
     let guests = || vec![set("guests", &[DataType::Ifname], SetKind::VerdictMap, by_name.clone())];
     let chains = |hook| {
         let map: Name = "guests".into();
@@ -170,8 +174,7 @@ fn names_prefixes_and_interfaces_have_limits() {
     assert_eq!(log(&"x".repeat(127)), Vec::<String>::new());
     assert_eq!(log(&"x".repeat(128)), ["a log prefix of 128 bytes, not 1 to 127"]);
     assert_eq!(log("$x"), ["a log prefix with a character that nft cannot quote"]);
-    let named =
-        |name: &str| rule_problems(TableFamily::Inet, vec![eq(Field::Iifname, Value::Name(name.into()))]);
+    let named = |name: &str| rule_problems(TableFamily::Inet, vec![eq(Field::Iifname, Value::name(name))]);
     assert_eq!(named("tap100i0"), Vec::<String>::new());
     assert_eq!(named("tap1*"), Vec::<String>::new());
     assert_eq!([named("*").len(), named("sixteen-letters.").len(), named("a\"b").len()], [1, 1, 1]);
@@ -181,4 +184,31 @@ fn names_prefixes_and_interfaces_have_limits() {
 fn nothing_follows_a_verdict() {
     let rule = vec![Statement::Verdict(Verdict::Drop), Statement::Counter];
     assert_eq!(rule_problems(TableFamily::Inet, rule), ["a statement behind the verdict"]);
+}
+
+/// A fault in what changed is found, and one that a new way leads to.
+#[test]
+fn what_changed_is_checked() {
+    let chains = |second: Vec<Statement>| {
+        let first = chain("a", Some(Hook::Input), vec![vec![jump("b")]]);
+        let chains =
+            [first, chain("b", None, vec![second]), chain("c", None, vec![vec![Statement::Notrack]])];
+        let chains = chains.map(Arc::new).to_vec();
+        Table { family: TableFamily::Inet, name: "x".into(), helpers: Vec::new(), sets: Vec::new(), chains }
+    };
+    let drops = || Statement::Verdict(Verdict::Drop);
+    let legal = Ruleset { tables: vec![chains(vec![drops()])] };
+    assert_eq!(check(&legal), Ok(()));
+    let changed = |statements| {
+        let mut table = chains(statements);
+        // All but the second chain is the same.
+        for at in [0, 2] {
+            table.chains[at] = legal.tables[0].chains[at].clone();
+        }
+        check_since(&Ruleset { tables: vec![table] }, &legal).err().map_or(0, |found| found.len())
+    };
+    assert_eq!(changed(vec![Statement::Counter, drops()]), 0);
+    assert_eq!(changed(vec![drops(), Statement::Counter]), 1);
+    assert_eq!(changed(vec![jump("nowhere")]), 1);
+    assert_eq!(changed(vec![jump("c")]), 1);
 }

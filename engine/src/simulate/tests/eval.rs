@@ -7,7 +7,7 @@ use crate::model::options::RateUnit;
 use crate::ruleset::field::{Side, ct_state};
 use crate::ruleset::{
     ElementData, Field, Hook, Limit, Op, Ruleset, SetKind, Statement as S, TableFamily, Value,
-    Verdict as RuleVerdict,
+    Verdict as RuleVerdict, build,
 };
 use crate::simulate::{Simulator, Verdict};
 
@@ -78,7 +78,7 @@ fn an_absent_field_fails_both_ways() {
     assert_eq!(of(is_not(DPORT, 2)), Verdict::Accept);
     assert_eq!(of(is_not(Field::Ip6Saddr, 1)), Verdict::Accept);
     assert_eq!(of(is_not(Field::TcpFlags, 1)), Verdict::Accept);
-    assert_eq!(of(S::Masked { field: Field::TcpFlags, mask: 2, op: Op::Ne, value: 2 }), Verdict::Accept);
+    assert_eq!(of(build::not_masked(Field::TcpFlags, 2, 2)), Verdict::Accept);
 }
 
 fn with_set(sets: Vec<crate::ruleset::Set>, rules: Vec<Vec<S>>) -> Ruleset {
@@ -86,15 +86,15 @@ fn with_set(sets: Vec<crate::ruleset::Set>, rules: Vec<Vec<S>>) -> Ruleset {
     Ruleset { tables: vec![table(TableFamily::Bridge, sets, chains)] }
 }
 
-fn lookup(key: &[Field], op: Op) -> S {
+fn lookup<const N: usize>(key: &[Field; N], op: Op) -> S {
     S::Lookup { key: key.into(), set: "s".into(), op }
 }
 
 #[test]
 fn lookups_need_the_whole_key() {
-    let two = || vec![Value::number(2), Value::Name("tap*".into())];
+    let two = || vec![Value::number(2), Value::name("tap*")];
     let ports = || set("s", SetKind::Set, vec![(two(), ElementData::None)]);
-    let of = |key: &[Field], op| verdict(&with_set(vec![ports()], vec![vec![lookup(key, op), DROP]]), UDP);
+    let of = |key: &[Field; 2], op| verdict(&with_set(vec![ports()], vec![vec![lookup(key, op), DROP]]), UDP);
     assert_eq!(of(&[DPORT, Field::Oifname], Op::Eq), Verdict::Drop);
     assert_eq!(of(&[DPORT, Field::Oifname], Op::Ne), Verdict::Accept);
     assert_eq!(of(&[DPORT, Field::Iifname], Op::Eq), Verdict::Accept);
@@ -122,7 +122,7 @@ fn a_verdict_map_without_the_key_lets_the_rule_go_on() {
 fn large_sets_are_found_by_their_index() {
     let interval = |nth: u128| {
         let first = 0x0a00_0000 + nth * 16;
-        (vec![Value::Number { first, last: first + 7 }], ElementData::None)
+        (vec![Value::range(first, first + 7)], ElementData::None)
     };
     let ruleset = with_set(
         vec![set("s", SetKind::Set, (0..100_000).map(interval).collect())],
@@ -140,7 +140,7 @@ fn large_sets_are_found_by_their_index() {
 
 #[test]
 fn overlapping_concatenations_are_all_tried() {
-    let range = |first, last| Value::Number { first, last };
+    let range = Value::range;
     let elements = vec![
         (vec![range(0, 100), range(10, 20)], ElementData::None),
         (vec![range(2, 3), range(30, 40)], ElementData::None),
@@ -165,7 +165,7 @@ const TEN: Limit = Limit { rate: 10, unit: RateUnit::Second, burst: 5 };
 fn limits_follow_the_assumed_rate() {
     let keep = with_set(vec![], vec![vec![S::Limit { limit: TEN, over: false }, ACCEPT], vec![DROP]]);
     let shed = with_set(vec![], vec![vec![S::Limit { limit: TEN, over: true }, DROP]]);
-    let meter = S::Meter { set: "d".into(), field: Field::IpSaddr, prefix: None, limit: TEN };
+    let meter = S::Meter { set: "d".into(), field: Field::IpSaddr, prefix: None, limit: TEN.into() };
     let dynamic = || set("d", SetKind::Dynamic { size: 9, timeout_s: 60 }, vec![]);
     let meter = with_set(vec![dynamic()], vec![vec![meter, DROP]]);
     let held = S::Lookup { key: [Field::IpSaddr].into(), set: "d".into(), op: Op::Eq };
@@ -211,7 +211,7 @@ fn a_mark_set_in_inet_output_is_seen_below() {
 
 #[test]
 fn ct_marks_belong_to_entries() {
-    let marks = |data| set("m", SetKind::MarkMap, vec![(vec![Value::Name("eth0".into())], data)]);
+    let marks = |data| set("m", SetKind::MarkMap, vec![(vec![Value::name("eth0")], data)]);
     let set_mark = S::CtMarkSet { field: Field::Iifname, map: "m".into() };
     let chains = vec![
         base("pre", Hook::Prerouting, 0, vec![vec![is(Field::CtMark, 0), set_mark]]),
@@ -265,7 +265,7 @@ fn a_veth_detaches_what_notrack_did() {
 
 #[test]
 fn datagrams_in_pieces_need_all_of_them() {
-    let later = S::Masked { field: Field::IpFragOff, mask: 0x1fff, op: Op::Ne, value: 0 };
+    let later = build::not_masked(Field::IpFragOff, 0x1fff, 0);
     let open = |field, rules: Vec<Vec<S>>| {
         let mut all = rules;
         all.extend([vec![is(field, 7777), ACCEPT], vec![DROP]]);

@@ -3,7 +3,7 @@
 use super::{holds, is, is_name, is_not};
 use crate::model::port::PortProtocol;
 use crate::ruleset::field::{Side, ct_state};
-use crate::ruleset::{Field, Hook, Op, Statement as S, TableFamily};
+use crate::ruleset::{Field, Hook, Statement as S, TableFamily, build};
 
 const DPORT: Field = Field::Port(PortProtocol::Udp, Side::Dest);
 
@@ -15,7 +15,7 @@ fn in_inet(hook: Hook, condition: S, line: &str) -> bool {
     holds(TableFamily::Inet, hook, vec![condition], line)
 }
 
-fn state_is(hook: Hook, state: u128, line: &str) -> bool {
+fn state_is(hook: Hook, state: u32, line: &str) -> bool {
     in_bridge(hook, S::CtState(state), line)
 }
 
@@ -92,7 +92,7 @@ fn later_pieces_have_no_transport_header() {
     let see = |condition| in_bridge(Hook::Postrouting, condition, line);
     assert!(!see(is(DPORT, 2)) && !see(is_not(DPORT, 3)));
     assert!(see(is(Field::L4proto, 17)));
-    assert!(see(S::Masked { field: Field::IpFragOff, mask: 0x1fff, op: Op::Ne, value: 0 }));
+    assert!(see(build::not_masked(Field::IpFragOff, 0x1fff, 0)));
     let bridged = "outside vm100 udp 192.0.2.50:1 > 192.0.2.100:2 frag=later";
     assert!(in_bridge(Hook::Prerouting, is(DPORT, 2), bridged), "reassembled by tracking");
     let v6 = "host vm100 udp [2001:db8:a::1]:1 > [2001:db8:a::100]:2 frag=first";

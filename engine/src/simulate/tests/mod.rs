@@ -7,6 +7,8 @@ mod reject;
 mod trace;
 mod world;
 
+use std::sync::Arc;
+
 use super::packet::Packet;
 use super::world::{Interface, Port, World};
 use super::{Trace, Verdict, simulate};
@@ -38,6 +40,7 @@ pub(super) fn world() -> World {
             mac: Some(format!("02:00:00:00:aa:0{}", &bridge[4..]).parse().expect("a MAC")),
             addresses: addresses.map(host_address).to_vec(),
             kind: LinkKind::Bridge { vlan_aware },
+            index: 0,
         };
         world.add_interface(bridge, interface);
     }
@@ -69,7 +72,7 @@ fn guest(vmid: u32, name: &str, bridge: &str, mac: &str) -> Port {
 
 /// A base chain, with the number of its first rule.
 pub(super) fn base(name: &str, hook: Hook, priority: i32, rules: Vec<Vec<Statement>>) -> Chain {
-    Chain { base: Some(Base { hook, priority }), ..chain(name, rules) }
+    Chain { base: Some(Base { hook, priority, device: None }), ..chain(name, rules) }
 }
 
 pub(super) fn chain(name: &str, rules: Vec<Vec<Statement>>) -> Chain {
@@ -79,6 +82,8 @@ pub(super) fn chain(name: &str, rules: Vec<Vec<Statement>>) -> Chain {
 }
 
 pub(super) fn table(family: TableFamily, sets: Vec<Set>, chains: Vec<Chain>) -> Table {
+    let (sets, chains) =
+        (sets.into_iter().map(Arc::new).collect(), chains.into_iter().map(Arc::new).collect());
     Table { family, name: "t".into(), helpers: Vec::new(), sets, chains }
 }
 
@@ -108,7 +113,7 @@ pub(super) fn is_not(field: Field, number: u128) -> Statement {
 }
 
 pub(super) fn is_name(field: Field, name: &str) -> Statement {
-    S::Compare(Compare { field, op: Op::Eq, value: Value::Name(name.into()) })
+    S::Compare(Compare { field, op: Op::Eq, value: Value::name(name) })
 }
 
 pub(super) const ACCEPT: Statement = S::Verdict(RuleVerdict::Accept);

@@ -2,7 +2,7 @@
 
 use super::{ACCEPT, DROP, base, bridge, is, is_name, table, trace, verdict};
 use crate::ruleset::field::ct_state;
-use crate::ruleset::{Chain, Field, Hook, RejectWith, Ruleset, Statement as S, TableFamily};
+use crate::ruleset::{Chain, Field, Hook, RejectWith, Ruleset, Statement as S, TableFamily, build};
 use crate::simulate::Verdict;
 use crate::simulate::trace::Step;
 
@@ -106,14 +106,9 @@ fn a_mark_given_in_output_lets_the_answer_through() {
         "out",
         Hook::Output,
         0,
-        vec![vec![
-            S::CtState(ct_state::INVALID),
-            S::Masked { field: Field::TcpFlags, mask: 4, op: crate::ruleset::Op::Eq, value: 4 },
-            S::MarkSet(2),
-        ]],
+        vec![vec![S::CtState(ct_state::INVALID), build::masked(Field::TcpFlags, 4, 4), S::MarkSet(2)]],
     );
-    let exempt =
-        vec![S::Masked { field: Field::Mark, mask: 2, op: crate::ruleset::Op::Eq, value: 2 }, ACCEPT];
+    let exempt = vec![build::masked(Field::Mark, 2, 2), ACCEPT];
     let ruleset = bridge(vec![reject_at(Hook::Prerouting), answers, drop_invalid(vec![exempt])]);
     let trace = trace(&ruleset, FROM_GUEST);
     assert_eq!(trace.verdict, RESET, "{trace}");

@@ -17,10 +17,10 @@ fn ruleset(sources: &mut Sources) -> Ruleset {
         vec![is(Field::IpSaddr, 0x0a00_0001), ACCEPT],
         vec![is_name(Field::Oifname, "tap100i0"), DROP],
     ];
-    let mut ruleset = bridge(vec![base("guest-in", Hook::Postrouting, 0, rules)]);
-    ruleset.tables[0].chains[0].rules[0].origin = Origin::Line(Span { file, start: 8, end: 34 });
-    ruleset.tables[0].chains[0].rules[2].origin = Origin::Option { name: "policy_in", at: None };
-    ruleset
+    let mut chain = base("guest-in", Hook::Postrouting, 0, rules);
+    chain.rules[0].origin = Origin::Line(Span { file, start: 8, end: 34 });
+    chain.rules[2].origin = Origin::Option { name: "policy_in", at: None };
+    bridge(vec![chain])
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The network as facts and guest configurations give it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::packet;
 use crate::inputs::{HostFacts, Link, LinkKind};
@@ -22,7 +23,7 @@ fn link(name: &str, kind: LinkKind, master: Option<&str>, address: Option<&str>)
     }
 }
 
-fn guest(kind: GuestKind, vmid: &str, ifname: &str, tag: Option<u16>) -> (Vmid, Guest) {
+fn guest(kind: GuestKind, vmid: &str, ifname: &str, tag: Option<u16>) -> (Vmid, Arc<Guest>) {
     let vmid = vmid.parse().expect("a VMID");
     let nic = Nic {
         index: 0,
@@ -32,6 +33,7 @@ fn guest(kind: GuestKind, vmid: &str, ifname: &str, tag: Option<u16>) -> (Vmid, 
         firewall: true,
         tag,
         trunks: false,
+        link_down: false,
         ip: None,
         ip6: None,
         span: Span { file: FileId(0), start: 0, end: 0 },
@@ -39,13 +41,13 @@ fn guest(kind: GuestKind, vmid: &str, ifname: &str, tag: Option<u16>) -> (Vmid, 
     let guest = Guest {
         vmid,
         kind,
-        nics: BTreeMap::from([(0, nic)]),
+        nics: Arc::new(BTreeMap::from([(0, nic)])),
         options: GuestOptions::default(),
         aliases: BTreeMap::new(),
         ipsets: BTreeMap::new(),
         rules: Vec::new(),
     };
-    (vmid, guest)
+    (vmid, Arc::new(guest))
 }
 
 /// A bond as uplink, a VM on a firewall bridge, a container in the main bridge, a VM that does not run.

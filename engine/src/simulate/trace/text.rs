@@ -128,6 +128,7 @@ impl fmt::Display for Outcome<'_> {
             Outcome::Returned => f.write_str("return"),
             Outcome::Accepted => f.write_str("accept"),
             Outcome::Dropped => f.write_str("drop"),
+            Outcome::Forwarded(device) => write!(f, "fwd to {}", device.name),
             Outcome::Rejected(with) => write!(f, "reject with {}", with.as_str()),
         }
     }
@@ -158,12 +159,12 @@ impl Mismatch<'_> {
             Statement::Compare(Compare { field, op, value }) => {
                 format!("{}{}", negation(*op), value_text(field.data_type(), value))
             }
-            Statement::Masked { field, mask, op, value } => {
-                let (mask, value) =
-                    (number_text(field.data_type(), *mask), number_text(field.data_type(), *value));
+            Statement::Masked { field, op, bits } => {
+                let [mask, value] =
+                    [bits.mask(), bits.value()].map(|number| number_text(field.data_type(), number));
                 format!("{}{value} of {mask}", negation(*op))
             }
-            Statement::CtState(bits) => number_text(DataType::CtState, *bits),
+            Statement::CtState(bits) => number_text(DataType::CtState, u128::from(*bits)),
             Statement::Lookup { set, op, .. } => format!("{}@{set}", negation(*op)),
             Statement::VerdictMap { map, .. } | Statement::CtMarkSet { map, .. } => format!("@{map}"),
             Statement::Limit { over: false, .. } => "a rate below its limit".to_owned(),
@@ -177,6 +178,7 @@ impl Mismatch<'_> {
             | Statement::MarkClear(_)
             | Statement::CtHelper(_)
             | Statement::Notrack
+            | Statement::Forward(_)
             | Statement::Verdict(_) => String::new(),
         }
     }
@@ -191,31 +193,25 @@ fn negation(op: Op) -> &'static str {
 
 fn key_of(statement: &Statement) -> Vec<Field> {
     match statement {
-        Statement::Compare(Compare { field, .. })
-        | Statement::Masked { field, .. }
-        | Statement::CtMarkSet { field, .. }
-        | Statement::Meter { field, .. } => vec![*field],
         Statement::CtState(_) => vec![Field::CtState],
-        Statement::Lookup { key, .. } | Statement::VerdictMap { key, .. } => key.to_vec(),
         Statement::Reject(_) => vec![Field::L4proto],
-        Statement::Limit { .. }
-        | Statement::Log(_)
-        | Statement::Counter
-        | Statement::MarkSet(_)
-        | Statement::MarkClear(_)
-        | Statement::CtHelper(_)
-        | Statement::Notrack
-        | Statement::Verdict(_) => Vec::new(),
+        other => other.fields().to_vec(),
     }
 }
 
 fn value_text(data_type: DataType, value: &Value) -> String {
     match value {
         Value::Name(name) => name.to_string(),
-        Value::Number { first, last } if first == last => number_text(data_type, *first),
-        Value::Number { first, last } => {
-            format!("{}-{}", number_text(data_type, *first), number_text(data_type, *last))
-        }
+        Value::Number(numbers) => match numbers.single() {
+            Some(number) => number_text(data_type, number),
+            None => {
+                format!(
+                    "{}-{}",
+                    number_text(data_type, numbers.first()),
+                    number_text(data_type, numbers.last())
+                )
+            }
+        },
     }
 }
 
@@ -236,6 +232,7 @@ fn number_text(data_type: DataType, number: u128) -> String {
         DataType::CtState => flags_text(number, &STATE_BITS),
         DataType::TcpFlag => flags_text(number, &TCP_BITS),
         DataType::Ifname
+        | DataType::Ifindex
         | DataType::InetService
         | DataType::InetProto
         | DataType::Nfproto

@@ -106,6 +106,7 @@ pub(super) fn facts(nics: &[Nic]) -> HostFacts {
     links.push(port("eth0", "vmbr0".to_owned()));
     links.extend(nics.iter().map(|nic| port(&nic.ifname, nic.bridge())));
     HostFacts {
+        divert_assumed: true,
         node: NODE.to_owned(),
         connected: links.iter().flat_map(|link| &link.addresses).map(|own| own.network()).collect(),
         links,
@@ -125,6 +126,8 @@ pub(super) fn facts_json(facts: &HostFacts) -> String {
             LinkKind::Other => KindView::Other,
         },
         up: link.up,
+        no_carrier: link.no_carrier,
+        isolated: link.isolated,
         addresses: link
             .addresses
             .iter()

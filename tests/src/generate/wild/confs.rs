@@ -73,6 +73,8 @@ pub(super) fn files(wild: &mut Wild) -> BTreeMap<String, Vec<u8>> {
         let settings = [
             "reject_mode: drop\n",
             "reject_mode: prerouting\n",
+            "reject_mode: divert\n",
+            "reject_mode: fwbr\n",
             "strict: 1\n",
             "strict: 1\nreject_mode: drop",
         ];
@@ -101,6 +103,7 @@ fn conf(wild: &mut Wild, text: &str) -> String {
         ("BC:24:11", "bc:24:11"),
         ("ip=192.0.2.200/24", "ip=dhcp"),
         ("type=veth", "type=veth,link_down=1"),
+        ("bridge=vmbr1", "bridge=vmbr1,link_down=1"),
     ]);
     let mut text = text.replacen(from, to, 1);
     if wild.chance(wild.noise) {

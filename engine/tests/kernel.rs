@@ -1,7 +1,17 @@
-//! The kernel holds the same after text and after JSON, and what it lists reads back as what was wanted.
+//! The kernel holds the same after text and after JSON, what it lists reads back as what was wanted, and changes lead
+//! from one ruleset to the other.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "nft is asked, which the engine itself must not do"
+)]
 
+mod changes;
 mod common;
-use common::{kitchen, nft};
+
+use std::sync::Arc;
+
+use common::{held, kitchen, nft};
 use engine::ruleset::check::check;
 use engine::ruleset::{Field, Ruleset};
 use engine::{lift, render, transaction};
@@ -15,7 +25,7 @@ fn loads_alike_and_reads_back(ruleset: &Ruleset) {
 fn loads_as_text_and_reads_back(ruleset: &Ruleset) -> String {
     assert_eq!(check(ruleset), Ok(()));
     let (listing, text) = nft::load_and_list(&transaction::full(ruleset).text, false);
-    let held = lift::ruleset(&listing).expect("the kernel holds what the IR can say");
+    let held = held(&listing);
     assert_eq!(lift::differences(ruleset, &held), Vec::<String>::new());
     text
 }
@@ -54,12 +64,13 @@ fn what_the_kernel_holds_otherwise_is_found() {
     let wanted = kitchen::integer_keys();
     let mut other = wanted.clone();
     let table = &mut other.tables[0];
-    table.sets[0].elements.pop();
-    table.chains[0].rules[0].statements.pop();
-    let extra = table.chains[0].rules[0].clone();
-    table.chains[0].rules.push(extra);
+    Arc::make_mut(&mut table.sets[0]).elements.pop();
+    let chain = Arc::make_mut(&mut table.chains[0]);
+    chain.rules[0].statements.pop();
+    let extra = chain.rules[0].clone();
+    chain.rules.push(extra);
     let (listing, _) = nft::load_and_list(&render::text(&other), false);
-    let held = lift::ruleset(&listing).expect("the kernel holds what the IR can say");
+    let held = held(&listing);
     let place = "table bridge integers: chain frames";
     assert_eq!(
         lift::differences(&wanted, &held),

@@ -1,0 +1,106 @@
+//! `POST /v1/apply`, `…/confirm`, `…/rollback`, `/v1/hold`, `/v1/release`: what changes enforcement.
+
+use std::time::Duration;
+
+use axum::extract::State;
+
+use super::Service;
+use super::error::Problem;
+use super::extract::{Caller, IfMatch, Payload, Tagged, overlay};
+use crate::service::handle::Apply;
+use crate::views::apply::{AppliedView, ApplyRequest, RollbackRequest, StandingView};
+
+/// Enforce the saved files now, held ones too, or unsaved ones over them.
+///
+/// Answers when that is enforced. With `confirm_within`, what was enforced before comes back after so many seconds
+/// unless somebody confirms, whatever becomes of the caller or of this service. What would cut the way in is held
+/// (409) without `force`.
+#[utoipa::path(post, path = "/v1/apply", tag = "changing", request_body = Option<ApplyRequest>,
+    params(("if-match" = Option<String>, Header, description = "ETag of the generation that must be enforced")),
+    responses((status = 200, body = AppliedView)))]
+pub(super) async fn apply(
+    State(service): State<Service>,
+    if_match: IfMatch,
+    Caller { user }: Caller,
+    Payload(request): Payload<ApplyRequest>,
+) -> Result<Tagged<AppliedView>, Problem> {
+    let confirm_within = request.confirm_within.map(|seconds| Duration::from_secs(seconds.0.into()));
+    if confirm_within.is_some_and(|time| time.is_zero()) {
+        return Err(Problem::unusable("confirm_within: nobody can confirm within 0 seconds"));
+    }
+    let overlay = overlay(request.overlay)?;
+    let (automatic, force) = (request.automatic.0, request.force.0);
+    if automatic && (force || confirm_within.is_some() || !overlay.is_empty()) {
+        return Err(Problem::unusable(
+            "automatic: what applies by itself is saved, neither forced nor confirmed",
+        ));
+    }
+    let only_if = if_match.met(&service)?;
+    let apply = Apply { overlay, force, automatic, confirm_within, only_if, user, caller: request.caller };
+    let applied = service.handle.apply(apply).await;
+    let applied = applied.map_err(|error| Problem::applying(error, &service.handle.published()))?;
+    Ok(Tagged::new(&applied.published, AppliedView::new(&applied)))
+}
+
+/// Keep what waits for its confirmation.
+#[utoipa::path(post, path = "/v1/apply/confirm", tag = "changing",
+    params(("if-match" = Option<String>, Header, description = "ETag of the generation that must be enforced")),
+    responses((status = 200, body = StandingView)))]
+pub(super) async fn confirm(
+    State(service): State<Service>,
+    if_match: IfMatch,
+) -> Result<Tagged<StandingView>, Problem> {
+    if_match.met(&service)?;
+    service.handle.confirm().await?;
+    Ok(standing(&service))
+}
+
+/// Go back to what was enforced before an unconfirmed change, or to a generation.
+///
+/// Its configuration is planned anew, with today's links and guests. The files stay as they are; they are not applied
+/// again before they change or somebody applies them.
+#[utoipa::path(post, path = "/v1/apply/rollback", tag = "changing", request_body = Option<RollbackRequest>,
+    params(("if-match" = Option<String>, Header, description = "ETag of the generation that must be enforced")),
+    responses((status = 200, body = AppliedView)))]
+pub(super) async fn rollback(
+    State(service): State<Service>,
+    if_match: IfMatch,
+    Payload(request): Payload<RollbackRequest>,
+) -> Result<Tagged<AppliedView>, Problem> {
+    if_match.met(&service)?;
+    let to = request.generation.map(|number| number.0.into());
+    let applied = service.handle.rollback(to).await;
+    let applied = applied.map_err(|error| Problem::applying(error, &service.handle.published()))?;
+    Ok(Tagged::new(&applied.published, AppliedView::new(&applied)))
+}
+
+/// Switch automatic applying off for this node: changed files wait for an apply.
+#[utoipa::path(post, path = "/v1/hold", tag = "changing",
+    params(("if-match" = Option<String>, Header, description = "ETag of the generation that must be enforced")),
+    responses((status = 200, body = StandingView)))]
+pub(super) async fn hold(
+    State(service): State<Service>,
+    if_match: IfMatch,
+) -> Result<Tagged<StandingView>, Problem> {
+    if_match.met(&service)?;
+    service.handle.hold(true).await?;
+    Ok(standing(&service))
+}
+
+/// Switch automatic applying on again: what waited is applied.
+#[utoipa::path(post, path = "/v1/release", tag = "changing",
+    params(("if-match" = Option<String>, Header, description = "ETag of the generation that must be enforced")),
+    responses((status = 200, body = StandingView)))]
+pub(super) async fn release(
+    State(service): State<Service>,
+    if_match: IfMatch,
+) -> Result<Tagged<StandingView>, Problem> {
+    if_match.met(&service)?;
+    service.handle.hold(false).await?;
+    Ok(standing(&service))
+}
+
+fn standing(service: &Service) -> Tagged<StandingView> {
+    let published = service.handle.published();
+    Tagged::new(&published, StandingView::new(&published))
+}

@@ -1,0 +1,369 @@
+//! The reconciler: the one thread that reads what is configured, decides, and writes to the kernel.
+//!
+//! It sleeps until a file, an interface, a call or a deadline wakes it; what comes together is dealt with together.
+//! On any failure what was enforced stays.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use engine::Memo;
+use engine::inputs::Files;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::{broadcast, watch};
+
+use super::attempt::{Failure, Target, chain, micros};
+use super::gate::{Ask, Confirm, Gate};
+use super::handle::{Command, Event, Handle};
+use super::isolate::Isolation;
+use super::keep::DiskTrouble;
+use super::preview::{Previewer, Seen};
+use super::state::{Candidate, Cause, Drift, Generation, Obstacle, Published, Summary};
+use super::store::{Store, with_written_of};
+use super::wake::Waker;
+use super::world::{World, WorldError};
+use crate::host::facts::Wanted;
+
+/// Generations that are told about.
+pub(super) const N_RECENT: usize = 20;
+/// Calls that may wait.
+const N_COMMANDS: usize = 1024;
+/// Events that a slow listener may be behind.
+const N_EVENTS: usize = 256;
+/// How often files without a notification are looked at, and for how long.
+const TICK: Duration = Duration::from_millis(200);
+const TICK_BUDGET: Duration = Duration::from_millis(2);
+/// Between attempts after the world has failed: first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How often the kernel's tables are compared with what was committed.
+const AUDIT: Duration = Duration::from_secs(900);
+
+/// How the service is started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Where the world is looked at.
+    pub wanted: Wanted,
+}
+
+/// The service cannot start; what the kernel holds stays.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something outside is not there.
+    #[error("could not open what the service needs")]
+    World(#[from] WorldError),
+    /// Nothing can wake the thread.
+    #[error("could not make an eventfd")]
+    Waker(#[source] nix::Error),
+    /// No thread.
+    #[error("could not start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The thread's state.
+pub(super) struct Reconciler {
+    pub(super) world: World,
+    /// `None`: the disk cannot be used; nothing outlives this process.
+    pub(super) store: Option<Store>,
+    pub(super) commands: Receiver<Command>,
+    pub(super) waker: Arc<Waker>,
+    pub(super) publish: watch::Sender<Arc<Published>>,
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) previewer: Arc<Previewer>,
+    pub(super) gate: Gate,
+    pub(super) generation: Option<Arc<Generation>>,
+    pub(super) candidate: Option<Arc<Candidate>>,
+    pub(super) recent: Vec<Arc<Summary>>,
+    pub(super) isolation: Isolation,
+    pub(super) digests: super::store::Digests,
+    /// What is known of earlier compilations.
+    pub(super) memo: Memo,
+    /// The last error-free version of each scope's file, for `strict`.
+    pub(super) last_good: Files,
+    pub(super) warnings: Vec<String>,
+    pub(super) drift: Option<Drift>,
+    pub(super) number: u64,
+    /// The generation is not on disk yet.
+    pub(super) unsaved: bool,
+    /// Nor is what the gate remembers.
+    pub(super) unsaved_state: bool,
+    /// Why the disk does not hold what it should, and when it is tried again.
+    pub(super) disk: Option<DiskTrouble>,
+    /// When the time for a confirmation ends, by a clock that nobody sets.
+    pub(super) confirm_until: Option<(Confirm, Instant)>,
+    /// When our tables were last known to be as we left them.
+    pub(super) intact: Instant,
+    /// What others do to our traffic.
+    pub(super) others: Vec<String>,
+    retry: Option<(Instant, Duration)>,
+    pub(super) audited: Instant,
+    ticked: Instant,
+    was_available: bool,
+}
+
+/// Starts the service's thread in the network namespace of the caller.
+pub fn start(options: Options) -> Result<(Handle, JoinHandle<()>), StartError> {
+    let waker = Arc::new(Waker::new().map_err(StartError::Waker)?);
+    let (commands, received) = sync_channel(N_COMMANDS);
+    let (publish, published) = watch::channel(Arc::new(Published::starting()));
+    let (events, _) = broadcast::channel(N_EVENTS);
+    let previewer = Arc::new(Previewer::default());
+    let handle = Handle {
+        commands,
+        waker: waker.clone(),
+        published,
+        events: events.clone(),
+        previewer: previewer.clone(),
+    };
+    let world = World::open(options.wanted)?;
+    let mut reconciler = Reconciler {
+        store: None,
+        commands: received,
+        waker,
+        publish,
+        events,
+        previewer,
+        gate: Gate::default(),
+        generation: None,
+        candidate: None,
+        recent: Vec::new(),
+        isolation: Isolation::default(),
+        digests: super::store::Digests::default(),
+        memo: Memo::default(),
+        last_good: Files::new(),
+        warnings: Vec::new(),
+        drift: None,
+        number: 0,
+        unsaved: false,
+        unsaved_state: false,
+        disk: None,
+        confirm_until: None,
+        intact: Instant::now(),
+        others: Vec::new(),
+        retry: None,
+        audited: Instant::now(),
+        ticked: Instant::now(),
+        was_available: false,
+        world,
+    };
+    let thread = std::thread::Builder::new().name("reconcile".to_owned());
+    let joined = thread.spawn(move || reconciler.run()).map_err(StartError::Thread)?;
+    Ok((handle, joined))
+}
+
+impl Reconciler {
+    fn run(&mut self) {
+        self.begin();
+        loop {
+            self.save();
+            self.sleep();
+            self.waker.drain();
+            self.repair();
+            let cause = self.look();
+            match cause {
+                Some(cause) => self.saved_files(cause),
+                None => self.idle(),
+            }
+            loop {
+                match self.commands.try_recv() {
+                    Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return self.leave(),
+                    Ok(command) => self.answer(command),
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+            self.deadlines();
+        }
+    }
+
+    /// First what was enforced before this process, then what is saved.
+    fn begin(&mut self) {
+        self.open_store();
+        let enforced_at = self.remember();
+        self.expire();
+        if self.world.mirror.available() {
+            self.saved_files(Cause::Start);
+        } else {
+            tracing::warn!("the cluster file system is not there yet; what was enforced last is enforced");
+            self.publish();
+        }
+        // Somebody removed a table of ours while nobody was there to notice.
+        if let (Some(since), true) = (enforced_at, self.world.enforcer.found_missing() && self.is_enforcing())
+        {
+            self.forget_connections(since);
+        }
+        if let Some(store) = &mut self.store {
+            store.prepare();
+        }
+    }
+
+    /// Takes up what an earlier process has left on disk: as what is enforced, if what is saved can be held against it at
+    /// once, else to enforce it. Gives when it was committed.
+    fn remember(&mut self) -> Option<SystemTime> {
+        let store = self.store.as_mut()?;
+        let state = store.state().clone();
+        self.gate = Gate { hold: state.hold, refused: state.refused, confirm: state.confirm };
+        self.last_good = state.last_good;
+        self.world.enforcer.follow(state.left);
+        let snapshot = store.load_enforced()?;
+        self.number = snapshot.head.number;
+        let committed_at = UNIX_EPOCH + Duration::from_secs(snapshot.head.committed_at_s);
+        let is_available = self.world.mirror.available();
+        // Guests are where they are today, if that can be known.
+        let files = match is_available {
+            true => with_written_of(&snapshot.files, self.world.saved()),
+            false => snapshot.files,
+        };
+        let digest = self.digests.written(&files);
+        // It was enforced: nothing keeps it from being so again.
+        let ask = Ask::Explicit { force: true };
+        let files = Arc::new(files);
+        let target = Target { files, digest, ask, cause: Cause::Start, gather_us: 0, caller: None };
+        if is_available {
+            self.adopt(&target, committed_at);
+        } else if let Err(failure) = self.attempt(&target) {
+            tracing::error!(obstacle = ?failure.obstacle, "what was enforced last cannot be enforced again");
+        }
+        Some(committed_at)
+    }
+
+    fn sleep(&mut self) {
+        let timeout = self.timeout();
+        let sources = [self.waker.as_fd(), self.world.mirror.as_fd(), self.world.links.as_fd()];
+        let sources = sources.into_iter().chain(self.world.enforcer.ear());
+        let mut descriptors: Vec<PollFd<'_>> =
+            sources.map(|source| PollFd::new(source, PollFlags::POLLIN)).collect();
+        // Up to the next millisecond: to wake too early is to look in vain, and again at once.
+        let timeout = timeout + Duration::from_micros(999);
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        if let Err(error) = poll(&mut descriptors, timeout) {
+            if error != nix::Error::EINTR {
+                tracing::error!(%error, "poll");
+                std::thread::sleep(TICK);
+            }
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let mut timeout = TICK.saturating_sub(self.ticked.elapsed());
+        if let Some((at, _)) = self.retry {
+            timeout = timeout.min(at.saturating_duration_since(Instant::now()));
+        }
+        timeout
+    }
+
+    /// Nothing is to be done: time for the disk.
+    fn idle(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        if store.needs_flush() {
+            if let Err(error) = store.flush_aside() {
+                tracing::error!(error = chain(&error), "what was committed may not outlive a loss of power");
+            }
+        }
+    }
+
+    /// Looks at what may have changed. `None`: nothing has.
+    fn look(&mut self) -> Option<Cause> {
+        let mut changed = self.world.mirror.drain();
+        if self.ticked.elapsed() >= TICK {
+            self.ticked = Instant::now();
+            changed.extend(self.world.mirror.tick(TICK_BUDGET));
+            if self.world.look_at_flag() {
+                return Some(Cause::Files);
+            }
+            if self.is_enforcing() && self.world.look_at_bridge_nf() {
+                return Some(Cause::Links);
+            }
+        }
+        let is_available = self.world.mirror.available();
+        let is_back = !std::mem::replace(&mut self.was_available, is_available) && is_available;
+        let mut cause = (!changed.is_empty() || is_back).then_some(Cause::Files);
+        if self.world.links.drain() {
+            match self.world.look_at_host() {
+                Ok(false) => {}
+                Ok(true) => cause = cause.or(Some(Cause::Links)),
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "the host cannot be looked at");
+                    self.try_later();
+                }
+            }
+        }
+        if self.retry.is_some_and(|(at, _)| at <= Instant::now()) {
+            cause = cause.or(Some(Cause::Audit));
+        }
+        cause
+    }
+
+    /// The saved files are to be enforced, unless they have to wait.
+    pub(super) fn saved_files(&mut self, cause: Cause) {
+        if !self.world.mirror.available() {
+            // What was seen last is still what is wanted; what is enforced follows the host.
+            if let Some(generation) = self.generation.clone() {
+                self.enforced_files(&generation.files, cause);
+            }
+            return self.publish();
+        }
+        let began = Instant::now();
+        let files = Arc::new(self.world.saved().clone());
+        let digest = self.digests.written(&files);
+        self.gate.saved(digest);
+        let (ask, gather_us) = (Ask::Automatic, micros(began));
+        let target = Target { files, digest, ask, cause, gather_us, caller: None };
+        match self.attempt(&target) {
+            Ok(_) => self.candidate = None,
+            Err(failure) => {
+                self.waits(&target, failure);
+                self.enforced_files(&target.files, cause);
+            }
+        }
+        self.publish();
+    }
+
+    /// Something else than the saved configuration is enforced: still with today's guests and interfaces.
+    fn enforced_files(&mut self, saved: &Files, cause: Cause) {
+        let Some(generation) = self.generation.clone() else { return };
+        let files = Arc::new(with_written_of(&generation.files, saved));
+        let digest = generation.digest;
+        let target = Target { files, digest, ask: Ask::Automatic, cause, gather_us: 0, caller: None };
+        if let Err(failure) = self.attempt(&target) {
+            tracing::error!(obstacle = ?failure.obstacle, "the enforced configuration cannot follow the host");
+        }
+    }
+
+    /// Keeps a configuration that is not enforced, with the reason.
+    pub(super) fn waits(&mut self, target: &Target, failure: Failure) {
+        let Failure { obstacle, compiled } = failure;
+        if let Obstacle::World(_) = obstacle {
+            self.try_later();
+        }
+        let candidate = Candidate { digest: target.digest, files: target.files.clone(), compiled, obstacle };
+        self.candidate = Some(Arc::new(candidate));
+    }
+
+    /// The world has failed: once more later, and later each time.
+    fn try_later(&mut self) {
+        let pause = self.retry.map_or(RETRY.0, |(_, pause)| (pause * 2).min(RETRY.1));
+        self.retry = Some((Instant::now() + pause, pause));
+    }
+
+    fn deadlines(&mut self) {
+        self.expire();
+        if self.audited.elapsed() >= AUDIT {
+            self.audit(false);
+        }
+        if self.retry.is_some_and(|(at, _)| at <= Instant::now()) && self.candidate.is_none() {
+            self.retry = None;
+        }
+    }
+
+    /// Tells the previewer what dry runs start from.
+    pub(super) fn seen(&self, files: Arc<Files>) {
+        let facts = self.world.facts.clone();
+        self.previewer.saw(Seen { files, facts, settings: self.world.settings() });
+    }
+}
+
+/// Unix time, seconds.
+pub(super) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,92 @@
+//! Contents by their hash: written once, and removed when no generation has them any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::{Digest, StoreError, disk};
+
+/// The folder of contents, and what this process knows of it.
+#[derive(Debug)]
+pub(super) struct Objects {
+    folder: PathBuf,
+    /// Written or found whole by this process. A file that only has the right name may be torn.
+    whole: BTreeSet<Digest>,
+    /// The newest generation that has it.
+    newest: BTreeMap<Digest, u64>,
+}
+
+impl Objects {
+    pub(super) fn new(folder: PathBuf) -> Objects {
+        Objects { folder, whole: BTreeSet::new(), newest: BTreeMap::new() }
+    }
+
+    pub(super) fn path(&self, digest: Digest) -> PathBuf {
+        self.folder.join(digest.to_string())
+    }
+
+    /// The content of a hash, or what is wrong with its file.
+    pub(super) fn read(&mut self, digest: Digest) -> Result<Vec<u8>, String> {
+        let found = match disk::read(&self.path(digest)) {
+            Ok(Some(bytes)) if Digest::of(&bytes) == digest => Ok(bytes),
+            Ok(Some(_)) => Err("is not what was written".to_owned()),
+            Ok(None) => Err("is not there".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        match found {
+            Ok(_) => self.whole.insert(digest),
+            Err(_) => self.whole.remove(&digest),
+        };
+        found
+    }
+
+    /// Writes contents that are not there yet, and gives their paths.
+    pub(super) fn write(&mut self, contents: &BTreeMap<Digest, &[u8]>) -> Result<Vec<PathBuf>, StoreError> {
+        let mut written = Vec::new();
+        for (&digest, &bytes) in contents {
+            if self.whole.contains(&digest) {
+                continue;
+            }
+            let path = self.path(digest);
+            if !matches!(disk::read(&path), Ok(Some(found)) if found == bytes) {
+                disk::write(&path, bytes)?;
+                written.push(path);
+            }
+            self.whole.insert(digest);
+        }
+        Ok(written)
+    }
+
+    /// A generation has these.
+    pub(super) fn mark(&mut self, digests: impl Iterator<Item = Digest>, generation: u64) {
+        for digest in digests {
+            let newest = self.newest.entry(digest).or_insert(generation);
+            *newest = generation.max(*newest);
+        }
+    }
+
+    /// Removes what only generations before `oldest` have, but for `kept`.
+    pub(super) fn collect(&mut self, oldest: u64, kept: &BTreeSet<Digest>) {
+        let is_left = |digest: &Digest, newest: &u64| *newest < oldest && !kept.contains(digest);
+        let left: Vec<Digest> =
+            self.newest.iter().filter(|(d, n)| is_left(d, n)).map(|(digest, _)| *digest).collect();
+        for digest in left {
+            self.newest.remove(&digest);
+            self.remove(digest);
+        }
+    }
+
+    /// Removes what no generation has: an earlier process may have been stopped between two steps.
+    pub(super) fn collect_strays(&mut self, kept: &BTreeSet<Digest>) {
+        for digest in disk::names(&self.folder).iter().filter_map(|name| name.parse().ok()) {
+            if !self.newest.contains_key(&digest) && !kept.contains(&digest) {
+                self.remove(digest);
+            }
+        }
+    }
+
+    /// A file that stays is only in the way; the next sweep finds it.
+    fn remove(&mut self, digest: Digest) {
+        self.whole.remove(&digest);
+        let _ = disk::remove(&self.path(digest));
+    }
+}

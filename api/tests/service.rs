@@ -1,0 +1,347 @@
+//! The service over a real kernel: a network namespace of its own, a tree of its own, no socket in between.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+use proxmox_firewall::host::facts::Wanted;
+use proxmox_firewall::host::paths::Paths;
+use proxmox_firewall::service::gate::Waits;
+use proxmox_firewall::service::handle::{Apply, ApplyError, GuestEvent, GuestEventKind};
+use proxmox_firewall::service::state::{Obstacle, Published, State};
+use proxmox_firewall::service::{self, Handle, Options};
+
+const CLUSTER: &str = "[OPTIONS]\nenable: 1\n\n[IPSET management]\n192.0.2.0/24\n";
+const HOST: &str = "[OPTIONS]\nnftables: 1\n";
+
+const FACTS: &str = r#"{"node": "n1", "links": [
+    {"name": "eno1", "mac": "02:00:00:00:0e:01", "master": "vmbr0"},
+    {"name": "vmbr0", "kind": "bridge", "mac": "02:00:00:00:0b:00", "addresses": ["192.0.2.1/24"]}
+], "resolved": {"n1": ["192.0.2.1"]}}"#;
+
+/// `host.fw` with a rule.
+fn host(rule: &str) -> String {
+    format!("{HOST}[RULES]\n{rule}\n")
+}
+
+/// A node: its files, its network namespace, its service.
+struct Node {
+    root: tempfile::TempDir,
+}
+
+impl Node {
+    /// Of the calling thread, which leaves its network namespace for it.
+    fn new() -> Node {
+        unshare(CloneFlags::CLONE_NEWNET).expect("tests run as root");
+        let node = Node { root: tempfile::tempdir().expect("there is a temporary folder") };
+        std::fs::create_dir_all(node.path("/etc/pve/nodes/n1/qemu-server")).expect("writable");
+        node.write("/etc/pve/.version", "{}");
+        node.write("/facts.json", FACTS);
+        node.write("/etc/pve/firewall/cluster.fw", CLUSTER);
+        node.write("/etc/pve/nodes/n1/host.fw", HOST);
+        node
+    }
+
+    fn path(&self, absolute: &str) -> std::path::PathBuf {
+        self.root.path().join(absolute.trim_start_matches('/'))
+    }
+
+    fn write(&self, absolute: &str, text: &str) {
+        let path = self.path(absolute);
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).expect("writable");
+        std::fs::write(path, text).expect("writable");
+    }
+
+    fn wanted(&self) -> Wanted {
+        let (paths, facts) = (Paths::below(self.root.path()), Some(self.path("/facts.json")));
+        Wanted { paths, node: None, facts }
+    }
+
+    fn start(&self) -> Service {
+        let (handle, thread) = service::start(Options { wanted: self.wanted() }).expect("starts");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+        runtime.block_on(handle.ready());
+        Service { handle, thread: Some(thread), runtime }
+    }
+
+    fn nft(&self, arguments: &[&str]) -> String {
+        let ran = std::process::Command::new("/usr/sbin/nft").args(arguments).output().expect("nft is there");
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    }
+
+    fn holds(&self, text: &str) -> bool {
+        self.nft(&["list", "ruleset"]).contains(text)
+    }
+}
+
+struct Service {
+    handle: Handle,
+    thread: Option<std::thread::JoinHandle<()>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Service {
+    fn published(&self) -> Arc<Published> {
+        self.handle.published()
+    }
+
+    fn apply(&self, apply: Apply) -> Result<bool, ApplyError> {
+        self.runtime.block_on(self.handle.apply(apply)).map(|applied| applied.changed)
+    }
+
+    /// Waits for something to be published.
+    fn until(&self, what: &str, mut is_there: impl FnMut(&Published) -> bool) -> Arc<Published> {
+        let began = Instant::now();
+        loop {
+            let published = self.published();
+            if is_there(&published) {
+                return published;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "{what}: {:?} {}",
+                published.state,
+                published.cause
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn stop(mut self) {
+        self.handle.stop();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("no panic");
+        }
+    }
+}
+
+fn number(published: &Published) -> u64 {
+    published.generation.as_ref().map_or(0, |generation| generation.number)
+}
+
+#[test]
+fn a_saved_rule_is_in_the_kernel_and_goes_again() {
+    let node = Node::new();
+    let service = node.start();
+    assert!(node.holds("table inet proxmox-firewall"));
+    let before = number(&service.published());
+
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    let published = service.until("a new generation", |published| number(published) > before);
+    assert!(node.holds("tcp dport 4711"));
+    assert_eq!(published.generation.as_ref().map(|generation| generation.changes.n_rules_added), Some(1));
+
+    node.write("/etc/pve/nodes/n1/host.fw", HOST);
+    service.until("the next one", |published| number(published) > before + 1);
+    assert!(!node.holds("tcp dport 4711"));
+    service.stop();
+    assert!(node.holds("table inet proxmox-firewall"), "stopping leaves the tables");
+}
+
+#[test]
+fn what_others_do_to_our_tables_is_undone() {
+    let node = Node::new();
+    let service = node.start();
+    let before = node.nft(&["list", "ruleset"]);
+    node.nft(&["add", "table", "inet", "theirs"]);
+    for change in [&["flush", "table", "inet", "proxmox-firewall"][..], &["flush", "ruleset"]] {
+        let n_repairs = service.published().drift.as_ref().map_or(0, |drift| drift.n_repairs);
+        node.nft(change);
+        let is_more = |p: &Published| p.drift.as_ref().is_some_and(|drift| drift.n_repairs > n_repairs);
+        service.until("repaired", is_more);
+        assert!(node.nft(&["list", "ruleset"]).contains(&before), "{change:?}");
+    }
+    node.nft(&["add", "table", "inet", "theirs"]);
+    let published = service.published();
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    let published = service.until("applied", |p| number(p) > number(&published));
+    assert_eq!(published.drift.as_ref().map(|drift| drift.n_repairs), Some(2), "tables of others are theirs");
+    assert!(node.holds("table inet theirs") && node.holds("tcp dport 4711"));
+    service.stop();
+}
+
+#[test]
+fn what_cuts_the_way_in_waits_for_force() {
+    let node = Node::new();
+    let service = node.start();
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN DROP -p tcp -dport 8006"));
+    let published = service.until("held", |published| published.state == State::Held);
+    let Some(Obstacle::Waits(Waits::WayIn, cuts)) = published.candidate.as_ref().map(|c| &c.obstacle) else {
+        panic!("{:?}", published.candidate.as_ref().map(|c| &c.obstacle));
+    };
+    assert!(cuts.iter().any(|cut| cut.contains("8006") && cut.contains("host.fw:4")), "{cuts:?}");
+    assert!(!node.holds("tcp dport 8006 drop"));
+    assert!(matches!(service.apply(Apply::default()), Err(ApplyError::Held(Waits::WayIn, _))));
+    service.apply(Apply { force: true, ..Apply::default() }).expect("forced");
+    assert!(node.holds("tcp dport 8006"));
+    service.stop();
+}
+
+#[test]
+fn neighbours_of_a_changed_rule_are_not_touched() {
+    let node = Node::new();
+    let (a, b) = ("IN ACCEPT -p tcp -dport 4711", "IN ACCEPT -p tcp -dport 4712");
+    node.write("/etc/pve/nodes/n1/host.fw", &host(a));
+    let service = node.start();
+    let handle = |port: &str| {
+        let listing = node.nft(&["-a", "list", "chain", "inet", "proxmox-firewall", "host-in"]);
+        listing.lines().find(|line| line.contains(port)).map(str::to_owned)
+    };
+    let before = handle("4711");
+    assert!(before.is_some());
+    node.write("/etc/pve/nodes/n1/host.fw", &host(&format!("{b}\n{a}")));
+    service.until("applied", |_| node.holds("4712"));
+    assert_eq!(handle("4711"), before);
+    service.stop();
+}
+
+#[test]
+fn what_is_switched_off_is_removed() {
+    let node = Node::new();
+    let service = node.start();
+    node.write("/etc/pve/firewall/cluster.fw", "[OPTIONS]\nenable: 0\n");
+    service.until("disabled", |published| published.state == State::Disabled);
+    assert!(!node.holds("proxmox-firewall"));
+    node.write("/etc/pve/firewall/cluster.fw", CLUSTER);
+    service.until("on again", |published| published.state != State::Disabled);
+    assert!(node.holds("table inet proxmox-firewall"));
+
+    node.write("/run/proxmox-nftables-firewall-force-disable", "");
+    service.until("handed over", |published| published.state == State::Disabled);
+    assert!(!node.holds("proxmox-firewall"));
+    service.stop();
+}
+
+#[test]
+fn a_restart_takes_over_with_counters() {
+    let node = Node::new();
+    node.start().stop();
+    node.nft(&["add", "rule", "inet", "unrelated", "x"]);
+    let before = node.nft(&["-a", "list", "ruleset"]);
+    let service = node.start();
+    assert_eq!(node.nft(&["-a", "list", "ruleset"]), before, "not even a handle changed");
+    service.stop();
+}
+
+#[test]
+fn without_the_cluster_file_system_what_was_enforced_is_enforced() {
+    let node = Node::new();
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    node.start().stop();
+    node.nft(&["flush", "ruleset"]);
+    std::fs::rename(node.path("/etc/pve"), node.path("/etc/away")).expect("renamed");
+    let service = node.start();
+    assert!(node.holds("tcp dport 4711"));
+    std::fs::rename(node.path("/etc/away"), node.path("/etc/pve")).expect("renamed");
+    node.write("/etc/pve/nodes/n1/host.fw", HOST);
+    service.until("the file system is back", |_| !node.holds("tcp dport 4711"));
+    service.stop();
+}
+
+#[test]
+fn at_boot_what_was_enforced_is_restored_unless_the_firewall_was_off() {
+    let node = Node::new();
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    assert_eq!(service::restore(node.wanted()).expect("works"), None, "nothing was enforced");
+    let service = node.start();
+    let number = number(&service.published());
+    service.stop();
+    std::fs::rename(node.path("/etc/pve"), node.path("/etc/away")).expect("renamed");
+    node.nft(&["flush", "ruleset"]);
+    let restored = service::restore(node.wanted()).expect("works").expect("something was enforced");
+    assert_eq!(restored.generation, number);
+    assert!(node.holds("tcp dport 4711"));
+    // What the service finds is what it would have loaded.
+    let before = node.nft(&["-a", "list", "ruleset"]);
+    let service = node.start();
+    assert_eq!(node.nft(&["-a", "list", "ruleset"]), before);
+    std::fs::rename(node.path("/etc/away"), node.path("/etc/pve")).expect("renamed");
+    node.write("/etc/pve/nodes/n1/host.fw", "[OPTIONS]\nnftables: 0\n");
+    service.until("the classic firewall has the node", |published| published.state == State::Disabled);
+    service.stop();
+    assert_eq!(service::restore(node.wanted()).expect("works"), None, "the firewall was off");
+    assert!(!node.holds("proxmox-firewall"));
+}
+
+#[test]
+fn an_unconfirmed_change_goes_even_if_the_service_was_killed() {
+    let node = Node::new();
+    let service = node.start();
+    let before = number(&service.published());
+    let confirm_within = Some(Duration::from_secs(2));
+    let overlay = [(
+        "/etc/pve/nodes/n1/host.fw".to_owned(),
+        Some(Arc::from(host("IN ACCEPT -p tcp -dport 4712").as_bytes())),
+    )];
+    assert!(
+        service
+            .apply(Apply { confirm_within, overlay: overlay.into(), ..Apply::default() })
+            .expect("applies")
+    );
+    assert!(node.holds("tcp dport 4712"));
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    service.stop();
+
+    let service = node.start();
+    service.until("rolled back", |_| !node.holds("tcp dport 4712"));
+    let published = service.until("held as rolled back", |published| {
+        let obstacle = published.candidate.as_ref().map(|candidate| &candidate.obstacle);
+        matches!(obstacle, Some(Obstacle::Waits(Waits::RolledBack, _))) && published.state == State::Held
+    });
+    assert!(!node.holds("tcp dport 4711"), "what was saved meanwhile waits");
+    assert!(number(&published) > before);
+    assert!(service.apply(Apply::default()).expect("somebody asks for it"));
+    assert!(node.holds("tcp dport 4711"));
+    service.stop();
+}
+
+#[test]
+fn hold_keeps_what_is_saved_until_release() {
+    let node = Node::new();
+    let service = node.start();
+    service.runtime.block_on(service.handle.hold(true)).expect("holds");
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    service.until("held", |published| published.state == State::Held);
+    assert!(!node.holds("tcp dport 4711"));
+    let automatic = || Apply { automatic: true, ..Apply::default() };
+    let held = service.apply(automatic());
+    assert!(matches!(held, Err(ApplyError::Held(Waits::Hold, _))), "{held:?}");
+    assert!(!node.holds("tcp dport 4711"));
+    service.runtime.block_on(service.handle.hold(false)).expect("releases");
+    service.until("released", |published| published.state != State::Held);
+    assert!(node.holds("tcp dport 4711"));
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4712"));
+    service.apply(automatic()).expect("nothing keeps it");
+    assert!(node.holds("tcp dport 4712"), "it is enforced when the answer comes");
+    assert_eq!(service.apply(automatic()).ok(), Some(false), "it is already");
+    service.stop();
+}
+
+#[test]
+fn a_guest_that_starts_is_known_before_it_sends() {
+    let node = Node::new();
+    let service = node.start();
+    node.write(
+        "/etc/pve/nodes/n1/qemu-server/100.conf",
+        "net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1\n",
+    );
+    node.write("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 1\n");
+    let event = GuestEvent {
+        vmid: 100,
+        kind: GuestEventKind::Plug,
+        iface: Some("tap100i0".to_owned()),
+        bridge: Some("vmbr0".to_owned()),
+        vlan: None,
+        mac: None,
+        source_node: None,
+    };
+    let outcome = service.runtime.block_on(service.handle.guest(event.clone())).expect("answers");
+    // A kernel that cannot filter bridges protects no guest, and nobody says it does.
+    let has_guests = node.holds("table bridge proxmox-firewall-guests");
+    assert_eq!((outcome.enforced, outcome.quarantined), (has_guests, false));
+    let stranger = GuestEvent { vmid: 999, iface: Some("tap999i0".to_owned()), ..event };
+    let outcome = service.runtime.block_on(service.handle.guest(stranger)).expect("answers");
+    assert_eq!((outcome.enforced, outcome.quarantined), (false, has_guests));
+    service.stop();
+}
