@@ -1,5 +1,6 @@
 // A page in Debian's Chromium, and what tests do with it.
 
+import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
 
@@ -84,3 +85,22 @@ export const menu = (page) => texts(page, '.x-treelist-item-text:visible');
 export const text = (page, selector) => page.locator(selector).first().innerText();
 
 export const texts = (page, selector) => page.locator(selector).allInnerTexts();
+
+/** Waits until a check no longer fails: views draw what they show some time after they know it, and again with each answer. */
+export async function eventually(check) {
+    for (const until = Date.now() + 20000; ; ) {
+        try {
+            return await check();
+        } catch (error) {
+            if (Date.now() > until) throw error;
+        }
+        await new Promise((done) => setTimeout(done, 50));
+    }
+}
+
+/** Waits until the first of these elements shows a text, or one that matches. */
+export const shows = (page, selector, what) => eventually(async () => {
+    const shown = await text(page, selector);
+    if (what instanceof RegExp) assert.match(shown, what);
+    else assert.ok(shown.includes(what), `${what} is not in ${shown}`);
+});
