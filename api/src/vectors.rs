@@ -54,7 +54,7 @@ pub fn inputs(
     if let Some(corosync) = &config.corosync {
         add("/etc/pve/corosync.conf".to_owned(), &corosync_conf(corosync));
     }
-    Ok(Inputs { files, facts: facts(topology, config)?, ..Inputs::default() })
+    Ok(Inputs { files, facts: facts(topology, config)?.into(), ..Inputs::default() })
 }
 
 struct GuestText {

@@ -90,7 +90,7 @@ fn case(text: &str) -> Case {
 }
 
 fn compiled(files: Files, facts: &HostFacts) -> Compiled {
-    engine::compile(&Inputs { files, facts: facts.clone(), ..Inputs::default() })
+    engine::compile(&Inputs { files, facts: facts.clone().into(), ..Inputs::default() })
 }
 
 fn shown(cut: &Cut, candidate: &Compiled) -> String {

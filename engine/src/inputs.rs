@@ -1,7 +1,8 @@
 //! All that a compilation may know: files, facts about the host, settings. Gathered outside, once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::model::address::{Cidr, InvalidAddress, Mac};
@@ -14,13 +15,92 @@ pub struct Inputs {
     /// The last error-free version of a scope's file; only read where `strict` is on.
     pub last_good: Files,
     /// What the host looks like.
-    pub facts: HostFacts,
+    pub facts: Arc<HostFacts>,
     /// What the caller asks for.
     pub settings: Settings,
 }
 
-/// Files by absolute path, for example `/etc/pve/firewall/cluster.fw`. A path that is not there is absent.
-pub type Files = BTreeMap<String, FileContent>;
+/// Files by absolute path, for example `/etc/pve/firewall/cluster.fw`. A path that is not there is absent. Clones share
+/// what they hold until one of them changes: everybody keeps the files of a generation, and thousands are not copied.
+#[derive(Debug, Clone, Default)]
+pub struct Files(Arc<BTreeMap<String, FileContent>>);
+
+impl Files {
+    /// None.
+    pub fn new() -> Files {
+        Files::default()
+    }
+
+    /// Whether both are clones of one, and neither has changed since: then they are equal.
+    pub fn is_clone_of(&self, other: &Files) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Paths that are new, gone, or have another content than before. Both are walked at once: thousands of look-ups by path
+    /// would cost more than all else together.
+    pub fn changed_since(&self, before: &Files) -> Vec<String> {
+        let mut changed = Vec::new();
+        if self.is_clone_of(before) {
+            return changed;
+        }
+        let mut before = before.iter().peekable();
+        for (path, content) in self {
+            while let Some((gone, _)) = before.next_if(|(old, _)| *old < path) {
+                changed.push(gone.clone());
+            }
+            let was = before.next_if(|(old, _)| *old == path);
+            if was.is_none_or(|(_, was)| was != content) {
+                changed.push(path.clone());
+            }
+        }
+        changed.extend(before.map(|(gone, _)| gone.clone()));
+        changed
+    }
+}
+
+impl Deref for Files {
+    type Target = BTreeMap<String, FileContent>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Files {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl FromIterator<(String, FileContent)> for Files {
+    fn from_iter<I: IntoIterator<Item = (String, FileContent)>>(files: I) -> Files {
+        Files(Arc::new(files.into_iter().collect()))
+    }
+}
+
+impl<const N: usize> From<[(String, FileContent); N]> for Files {
+    fn from(files: [(String, FileContent); N]) -> Files {
+        files.into_iter().collect()
+    }
+}
+
+impl IntoIterator for Files {
+    type Item = (String, FileContent);
+    type IntoIter = btree_map::IntoIter<String, FileContent>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Arc::unwrap_or_clone(self.0).into_iter()
+    }
+}
+
+impl<'f> IntoIterator for &'f Files {
+    type Item = (&'f String, &'f FileContent);
+    type IntoIter = btree_map::Iter<'f, String, FileContent>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
 
 /// What reading a file gave.
 #[derive(Debug, Clone)]
@@ -30,6 +110,19 @@ pub enum FileContent {
     /// It exists but could not be read; the text says why.
     Unreadable(String),
 }
+
+impl PartialEq for FileContent {
+    fn eq(&self, other: &FileContent) -> bool {
+        match (self, other) {
+            (FileContent::Bytes(one), FileContent::Bytes(other)) => Arc::ptr_eq(one, other) || one == other,
+            (FileContent::Unreadable(one), FileContent::Unreadable(other)) => one == other,
+            (FileContent::Bytes(_), FileContent::Unreadable(_))
+            | (FileContent::Unreadable(_), FileContent::Bytes(_)) => false,
+        }
+    }
+}
+
+impl Eq for FileContent {}
 
 impl FileContent {
     /// The content of a string.

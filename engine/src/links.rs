@@ -1,6 +1,7 @@
 //! The host's interfaces by name: what stages look up, built once for all compilations that see the same host.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::inputs::{HostFacts, Link};
 use crate::lower::guest_conf;
@@ -10,17 +11,16 @@ use crate::model::names::Vmid;
 /// Interfaces by name and alternative name.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    links: Vec<Link>,
+    facts: Arc<HostFacts>,
     by_name: BTreeMap<String, usize>,
     guests: BTreeSet<Vmid>,
     /// Places of ports where addresses were learned.
     learned: BTreeMap<Mac, Vec<usize>>,
-    divert_assumed: bool,
 }
 
 impl Links {
     /// Indexes the interfaces of the host; real names win over alternative ones.
-    pub(crate) fn new(facts: &HostFacts) -> Links {
+    pub(crate) fn new(facts: &Arc<HostFacts>) -> Links {
         let links = &facts.links;
         let alternative = (0..).zip(links).flat_map(|(at, link)| link.altnames.iter().map(move |n| (n, at)));
         let real = (0..).zip(links).map(|(at, link)| (&link.name, at));
@@ -32,30 +32,31 @@ impl Links {
             learned,
             by_name: alternative.chain(real).map(|(name, at)| (name.clone(), at)).collect(),
             guests: links.iter().filter_map(|link| vmid(&link.name)).collect(),
-            links: links.clone(),
-            divert_assumed: facts.divert_assumed,
+            facts: facts.clone(),
         }
     }
 
     /// Whether these are the interfaces of that host.
-    pub(crate) fn are_of(&self, facts: &HostFacts) -> bool {
-        self.links == facts.links && self.divert_assumed == facts.divert_assumed
+    pub(crate) fn are_of(&self, facts: &Arc<HostFacts>) -> bool {
+        let known = &self.facts;
+        Arc::ptr_eq(known, facts)
+            || known.links == facts.links && known.divert_assumed == facts.divert_assumed
     }
 
     /// The interface of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Link> {
-        self.by_name.get(name).map(|at| &self.links[*at])
+        self.by_name.get(name).map(|at| &self.facts.links[*at])
     }
 
     /// The ports of a bridge where it has learned an address.
     pub(crate) fn learned_at<'l>(&'l self, mac: Mac, bridge: &'l str) -> impl Iterator<Item = &'l str> {
-        let ports = self.learned.get(&mac).into_iter().flatten().map(|at| &self.links[*at]);
+        let ports = self.learned.get(&mac).into_iter().flatten().map(|at| &self.facts.links[*at]);
         ports.filter(move |port| port.master.as_deref() == Some(bridge)).map(|port| port.name.as_str())
     }
 
     /// Whether all pairs of mode `divert` are taken to be there.
     pub(crate) fn has_pairs(&self) -> bool {
-        self.divert_assumed
+        self.facts.divert_assumed
     }
 
     /// Guests with an interface on this host.

@@ -25,7 +25,7 @@ pub fn compile_case(files: &CaseFiles) -> (Inputs, Compiled) {
 pub fn inputs(files: &CaseFiles) -> Inputs {
     let mut inputs = network::inputs();
     if let Some(facts) = files.get("facts.json") {
-        inputs.facts = network::facts(std::str::from_utf8(facts).expect("facts.json is text"));
+        inputs.facts = network::facts(std::str::from_utf8(facts).expect("facts.json is text")).into();
     }
     for (name, bytes) in files {
         let content = FileContent::Bytes(bytes.as_slice().into());

@@ -32,7 +32,7 @@ pub fn inputs() -> Inputs {
     for (name, bytes) in crate::case::read_folder(&folder()) {
         let path = match name.as_str() {
             "facts.json" => {
-                inputs.facts = facts(std::str::from_utf8(&bytes).expect("text"));
+                inputs.facts = facts(std::str::from_utf8(&bytes).expect("text")).into();
                 continue;
             }
             "services" | "protocols" | "ethertypes" => format!("/etc/{name}"),

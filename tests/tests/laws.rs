@@ -62,7 +62,7 @@ fn the_order_of_guests_and_interfaces_means_nothing() {
         draw.shuffle(&mut guests);
         let list = format!(r#"{{"ids": {{{}}}}}, "version": 9}}"#, guests.join("}, "));
         inputs.files.insert("/etc/pve/.vmlist".to_owned(), FileContent::text(&list));
-        draw.shuffle(&mut inputs.facts.links);
+        draw.shuffle(&mut Arc::make_mut(&mut inputs.facts).links);
         assert_eq!(script(&inputs), wanted);
     }
 }
@@ -79,7 +79,9 @@ fn a_guest_leaves_nothing_behind() {
             |path: &str| path.ends_with(&format!("/{vmid}.fw")) || path.ends_with(&format!("/{vmid}.conf"));
         inputs.files.retain(|path, _| path != "/etc/pve/.vmlist" && !of_guest(path));
         let [tap, veth] = ["tap", "veth"].map(|kind| format!("{kind}{vmid}i"));
-        inputs.facts.links.retain(|link| !link.name.starts_with(&tap) && !link.name.starts_with(&veth));
+        Arc::make_mut(&mut inputs.facts)
+            .links
+            .retain(|link| !link.name.starts_with(&tap) && !link.name.starts_with(&veth));
         let after = objects(&compile(&inputs).plan.ruleset);
         for (name, held) in &after {
             let was = before.get(name).unwrap_or_else(|| panic!("{vmid}: {name} is new"));
@@ -141,15 +143,15 @@ fn change(draw: &mut Draw, inputs: &mut Inputs, other: &Inputs) -> String {
             inputs.files.insert(path.clone(), FileContent::Bytes(bytes.into()));
         }
         10 => drop(inputs.files.insert(path.clone(), FileContent::Unreadable("an error".to_owned()))),
-        11 => inputs.facts.links[link].up ^= true,
+        11 => Arc::make_mut(&mut inputs.facts).links[link].up ^= true,
         12 => {
             let bridge = inputs.facts.links[draw.below(n_links)].name.clone();
-            inputs.facts.links[link].master = Some(bridge);
+            Arc::make_mut(&mut inputs.facts).links[link].master = Some(bridge);
         }
         13 => {
             let kind = LinkKind::Bridge { vlan_aware: draw.chance(50) };
             let name = format!("vmbr{}", draw.below(4));
-            inputs.facts.links.push(Link { name, kind, ..Link::default() });
+            Arc::make_mut(&mut inputs.facts).links.push(Link { name, kind, ..Link::default() });
         }
         14 => {
             let modes = [None, Some(RejectMode::Drop), Some(RejectMode::Divert), Some(RejectMode::Fwbr)];

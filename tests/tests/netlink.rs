@@ -64,7 +64,7 @@ fn sequence(n_wild: u64) -> Vec<Ruleset> {
             (path, engine::inputs::FileContent::Bytes(bytes.as_slice().into()))
         };
         let files = wild(seed).into_iter().map(content).collect();
-        engine::inputs::Inputs { files, facts: reference_facts(), ..Default::default() }
+        engine::inputs::Inputs { files, facts: reference_facts().into(), ..Default::default() }
     };
     let wild = (0..n_wild).map(|seed| without_ports(&engine::compile(&inputs(seed)).plan.ruleset));
     let fixtures = rulesets().into_iter().map(|(_, ruleset)| ruleset);

@@ -22,7 +22,11 @@ fn number(name: &str, default: u64) -> u64 {
 fn inputs(files: &Bytes) -> Inputs {
     let content =
         |(path, bytes): (&String, &Vec<u8>)| (path.clone(), FileContent::Bytes(bytes.as_slice().into()));
-    Inputs { files: files.iter().map(content).collect(), facts: reference_facts(), ..Inputs::default() }
+    Inputs {
+        files: files.iter().map(content).collect(),
+        facts: reference_facts().into(),
+        ..Inputs::default()
+    }
 }
 
 /// Compiles and looks at all that comes out; tells how many rules there are.

@@ -1,5 +1,7 @@
 //! A flow that leaves the node by one uplink and comes back by another: two bridges see it, tracking once.
 
+use std::sync::Arc;
+
 use engine::compile;
 use engine::inputs::Link;
 use engine::simulate::{Packet, Simulator};
@@ -40,7 +42,7 @@ fn a_flow_over_two_bridges_has_one_entry() -> Result<(), Failure> {
     let mut inputs = inputs(&files);
     let uplink =
         Link { name: "eth1".to_owned(), master: Some("vmbr1".to_owned()), up: true, ..Link::default() };
-    inputs.facts.links.push(uplink);
+    Arc::make_mut(&mut inputs.facts).links.push(uplink);
     let compiled = compile(&inputs);
     let world = network::world(&inputs.facts, &compiled.config.guests);
     let simulator = Simulator::new(&compiled.plan.ruleset, &world);

@@ -13,10 +13,10 @@ const CLUSTER: &str = "/etc/pve/firewall/cluster.fw";
 pub(super) fn run(wanted: &Wanted) -> anyhow::Result<Outcome> {
     let facts = match facts::gather(wanted) {
         Ok(gathered) => gathered.inputs.facts,
-        Err(_) => HostFacts { node: "localhost".to_owned(), ..HostFacts::default() },
+        Err(_) => HostFacts { node: "localhost".to_owned(), ..HostFacts::default() }.into(),
     };
     let files = [(CLUSTER.to_owned(), FileContent::text("[OPTIONS]\nenable: 1\n"))].into();
-    let compiled = compile(&Inputs { files, facts, ..Inputs::default() });
+    let compiled = compile(&Inputs { files, facts: facts.into(), ..Inputs::default() });
     print(&render::text(&compiled.plan.ruleset))?;
     Ok(Outcome::Clean)
 }

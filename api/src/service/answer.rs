@@ -1,6 +1,5 @@
 //! Calls: what clients ask of the reconciler, and what they are told.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use engine::inputs::{FileContent, RejectMode};
@@ -64,7 +63,7 @@ impl Reconciler {
         self.world.mirror.drain();
         let saved = self.world.saved().clone();
         let saved_digest = self.digests.written(&saved);
-        let files = Arc::new(overlaid(&saved, &apply.overlay));
+        let files = overlaid(&saved, &apply.overlay);
         let digest = self.digests.written(&files);
         let ask = Ask::Explicit { force: apply.force };
         let (caller, gather_us) = (apply.caller, micros(began));
@@ -195,7 +194,6 @@ impl Reconciler {
         let digest = self.digests.written(&files);
         // It was enforced once: nobody asks again what it cuts.
         let ask = Ask::Explicit { force: true };
-        let files = Arc::new(files);
         let target = Target { files, digest, ask, cause: Cause::Rollback, gather_us: 0, caller: None };
         let result = self.attempt(&target).map_err(|failure| refusal(&failure.obstacle));
         self.unsaved_state = true;

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use engine::diagnostic::{Code, Place};
 use engine::inputs::{Files, Inputs};
 use engine::ruleset::Ruleset;
 use engine::{Compiled, compile, compile_with, diff};
@@ -25,7 +24,7 @@ use crate::host::fault;
 
 /// A configuration that somebody wants enforced.
 pub(super) struct Target {
-    pub(super) files: Arc<Files>,
+    pub(super) files: Files,
     /// Identity of what people have written in it.
     pub(super) digest: Digest,
     pub(super) ask: Ask,
@@ -37,7 +36,7 @@ pub(super) struct Target {
 
 /// An attempt that was carried out.
 struct Made {
-    files: Arc<Files>,
+    files: Files,
     compiled: Arc<Compiled>,
     reduced: Reduced,
     written: Written,
@@ -56,9 +55,9 @@ impl Reconciler {
     pub(super) fn attempt(&mut self, target: &Target) -> Result<bool, Failure> {
         let mut phases = Phases { gather_us: target.gather_us, ..Phases::default() };
         let good = self.generation.as_ref().map(|generation| generation.files.clone());
-        let substituted = self.isolation.substitute(&target.files, good.as_deref());
+        let substituted = self.isolation.substitute(&target.files, good.as_ref());
         self.world.ask_what_it_can();
-        let files = substituted.map_or_else(|| target.files.clone(), Arc::new);
+        let files = substituted.unwrap_or_else(|| target.files.clone());
         let began = Instant::now();
         let inputs = self.inputs(&files);
         let compiled = Arc::new(compile_with(&inputs, &mut self.memo));
@@ -82,7 +81,7 @@ impl Reconciler {
             }
             Err(EnforceError::Refused(faults)) => {
                 let reasons: Vec<String> = faults.iter().map(|fault| fault.message.clone()).collect();
-                if self.isolate(&target.files, good.as_deref(), &reasons.join("; ")) {
+                if self.isolate(&target.files, good.as_ref(), &reasons.join("; ")) {
                     return self.attempt(target);
                 }
                 Err(failed(Obstacle::Refused(reasons)))
@@ -93,8 +92,8 @@ impl Reconciler {
     }
 
     fn inputs(&self, files: &Files) -> Inputs {
-        let last_good = self.last_good.clone();
-        let facts = engine::inputs::HostFacts::clone(&self.world.facts);
+        let last_good = self.last_good.files();
+        let facts = self.world.facts.clone();
         Inputs { files: files.clone(), last_good, facts, settings: self.world.settings() }
     }
 
@@ -227,31 +226,12 @@ impl Reconciler {
             cuts,
             compiled,
         };
-        self.remember_good(&generation);
+        self.last_good.remember(&generation);
         Arc::new(generation)
     }
 
     fn next_number(&self) -> u64 {
         self.store.as_ref().map_or(0, |store| store.next_number()).max(self.number + 1)
-    }
-
-    /// Files of scopes in which nothing was opened are what `strict` falls back to.
-    fn remember_good(&mut self, generation: &Generation) {
-        let compiled = &generation.compiled;
-        let opened: BTreeSet<&str> = compiled
-            .diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.code == Code::Opens)
-            .filter_map(|diagnostic| match diagnostic.place {
-                Place::Span(span) => Some(compiled.sources.path(span.file)),
-                Place::File(file) => Some(compiled.sources.path(file)),
-                Place::Host => None,
-            })
-            .collect();
-        let is_good = |path: &str| path.ends_with(".fw") && !opened.contains(path);
-        let good = generation.files.iter().filter(|(path, _)| is_good(path));
-        self.last_good.extend(good.map(|(path, content)| (path.clone(), content.clone())));
-        self.last_good.retain(|path, _| generation.files.contains_key(path));
     }
 
     /// One line for each generation, and its place among the recent ones.

@@ -46,11 +46,7 @@ pub(crate) fn start(files: Option<Files>, facts: HostFacts) -> Handle {
     let settings = Settings::default();
     let mut double = Double { files: files.clone().unwrap_or_default(), facts, settings, published, events };
     if files.is_some() {
-        previewer.saw(Seen {
-            files: Arc::new(double.files.clone()),
-            facts: Arc::new(double.facts.clone()),
-            settings,
-        });
+        previewer.saw(Seen { files: double.files.clone(), facts: Arc::new(double.facts.clone()), settings });
         let files = double.files.clone();
         double.commit(files, Cause::Start);
     }
@@ -99,7 +95,7 @@ impl Double {
     fn commit(&mut self, files: Files, cause: Cause) -> Arc<Published> {
         let inputs = Inputs {
             files: files.clone(),
-            facts: self.facts.clone(),
+            facts: self.facts.clone().into(),
             settings: self.settings,
             ..Inputs::default()
         };
@@ -111,7 +107,7 @@ impl Double {
         let generation = Arc::new(Generation {
             number,
             digest: digest_of(&files),
-            files: Arc::new(files),
+            files,
             facts: Arc::new(self.facts.clone()),
             enforced: Arc::new(compiled.plan.ruleset.clone()),
             compiled,
@@ -215,10 +211,10 @@ impl Double {
 
     fn hold_back(&self, files: Files) -> ApplyError {
         let cuts = vec!["10.0.0.1 to port 8006".to_owned()];
-        let inputs = Inputs { files: files.clone(), facts: self.facts.clone(), ..Inputs::default() };
+        let inputs = Inputs { files: files.clone(), facts: self.facts.clone().into(), ..Inputs::default() };
         let candidate = Candidate {
             digest: digest_of(&files),
-            files: Arc::new(files),
+            files,
             compiled: Arc::new(engine::compile(&inputs)),
             obstacle: Obstacle::Waits(Waits::WayIn, cuts.clone()),
         };

@@ -99,13 +99,7 @@ fn of_guest(files: &Files, vmid: u32) -> Files {
 }
 
 fn same(one: &Files, other: &Files) -> bool {
-    let equal = |(a, b): (&FileContent, &FileContent)| match (a, b) {
-        (FileContent::Bytes(a), FileContent::Bytes(b)) => a == b,
-        (FileContent::Unreadable(a), FileContent::Unreadable(b)) => a == b,
-        (FileContent::Bytes(_), FileContent::Unreadable(_)) => false,
-        (FileContent::Unreadable(_), FileContent::Bytes(_)) => false,
-    };
-    one.len() == other.len() && one.keys().eq(other.keys()) && one.values().zip(other.values()).all(equal)
+    one.changed_since(other).is_empty()
 }
 
 /// `100` of `/etc/pve/firewall/100.fw` and `/etc/pve/nodes/n/qemu-server/100.conf`.

@@ -3,8 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use engine::inputs::Files;
-
 use super::attempt::chain;
 use super::reconcile::{Reconciler, now_s};
 use super::state::Cause;
@@ -104,7 +102,7 @@ impl Reconciler {
             enabled: !generation.enforced.tables.is_empty(),
             reject_mode: generation.compiled.resolved.reject_mode,
         };
-        let snapshot = Snapshot { head, files: Files::clone(&generation.files) };
+        let snapshot = Snapshot { head, files: generation.files.clone() };
         store.save(&snapshot).map_err(|error| chain(&error))
     }
 
@@ -129,7 +127,7 @@ impl Reconciler {
             hold: self.gate.hold,
             refused: self.gate.refused,
             confirm: self.gate.confirm,
-            last_good: self.last_good.clone(),
+            last_good: self.last_good.files(),
             left: None,
         };
         let Some(store) = &mut self.store else { return Err(NO_STORE.to_owned()) };

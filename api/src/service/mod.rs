@@ -16,6 +16,7 @@ pub mod gate;
 pub mod handle;
 mod isolate;
 mod keep;
+mod last_good;
 pub mod preflight;
 pub mod preview;
 mod publish;

@@ -61,7 +61,7 @@ pub struct Previewer {
 /// What a dry run starts from.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
-    pub(super) files: Arc<Files>,
+    pub(super) files: Files,
     pub(super) facts: Arc<HostFacts>,
     pub(super) settings: Settings,
 }
@@ -81,7 +81,7 @@ impl Previewer {
         };
         let files = overlaid(&seen.files, overlay);
         let digest = Digests::default().written(&files);
-        let facts = HostFacts::clone(&seen.facts);
+        let facts = seen.facts.clone();
         let inputs = Inputs { files, facts, settings: seen.settings, ..Inputs::default() };
         let compiled = engine::compile(&inputs);
         let missing: BTreeSet<_> = published.missing.clone();

@@ -72,7 +72,7 @@ impl Reconciler {
             drift: self.drift.clone(),
         });
         if self.world.mirror.available() {
-            self.seen(Arc::new(self.world.saved().clone()));
+            self.seen(self.world.saved().clone());
         }
         let because = published.generation.as_ref().map_or(Cause::Start, |generation| generation.cause);
         let is_news = last.state != state

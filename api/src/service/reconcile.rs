@@ -19,6 +19,7 @@ use super::gate::{Ask, Confirm, Gate};
 use super::handle::{Command, Event, Handle};
 use super::isolate::Isolation;
 use super::keep::DiskTrouble;
+use super::last_good::LastGood;
 use super::preview::{Previewer, Seen};
 use super::state::{Candidate, Cause, Drift, Generation, Obstacle, Published, Summary};
 use super::store::{Store, with_written_of};
@@ -80,7 +81,7 @@ pub(super) struct Reconciler {
     /// What is known of earlier compilations.
     pub(super) memo: Memo,
     /// The last error-free version of each scope's file, for `strict`.
-    pub(super) last_good: Files,
+    pub(super) last_good: LastGood,
     pub(super) warnings: Vec<String>,
     pub(super) drift: Option<Drift>,
     pub(super) number: u64,
@@ -131,7 +132,7 @@ pub fn start(options: Options) -> Result<(Handle, JoinHandle<()>), StartError> {
         isolation: Isolation::default(),
         digests: super::store::Digests::default(),
         memo: Memo::default(),
-        last_good: Files::new(),
+        last_good: LastGood::default(),
         warnings: Vec::new(),
         drift: None,
         number: 0,
@@ -203,7 +204,7 @@ impl Reconciler {
         let store = self.store.as_mut()?;
         let state = store.state().clone();
         self.gate = Gate { hold: state.hold, refused: state.refused, confirm: state.confirm };
-        self.last_good = state.last_good;
+        self.last_good = LastGood::new(state.last_good);
         self.world.enforcer.follow(state.left);
         let snapshot = store.load_enforced()?;
         self.number = snapshot.head.number;
@@ -217,7 +218,6 @@ impl Reconciler {
         let digest = self.digests.written(&files);
         // It was enforced: nothing keeps it from being so again.
         let ask = Ask::Explicit { force: true };
-        let files = Arc::new(files);
         let target = Target { files, digest, ask, cause: Cause::Start, gather_us: 0, caller: None };
         if is_available {
             self.adopt(&target, committed_at);
@@ -304,7 +304,7 @@ impl Reconciler {
             return self.publish();
         }
         let began = Instant::now();
-        let files = Arc::new(self.world.saved().clone());
+        let files = self.world.saved().clone();
         let digest = self.digests.written(&files);
         self.gate.saved(digest);
         let (ask, gather_us) = (Ask::Automatic, micros(began));
@@ -322,7 +322,7 @@ impl Reconciler {
     /// Something else than the saved configuration is enforced: still with today's guests and interfaces.
     fn enforced_files(&mut self, saved: &Files, cause: Cause) {
         let Some(generation) = self.generation.clone() else { return };
-        let files = Arc::new(with_written_of(&generation.files, saved));
+        let files = with_written_of(&generation.files, saved);
         let digest = generation.digest;
         let target = Target { files, digest, ask: Ask::Automatic, cause, gather_us: 0, caller: None };
         if let Err(failure) = self.attempt(&target) {
@@ -357,7 +357,7 @@ impl Reconciler {
     }
 
     /// Tells the previewer what dry runs start from.
-    pub(super) fn seen(&self, files: Arc<Files>) {
+    pub(super) fn seen(&self, files: Files) {
         let facts = self.world.facts.clone();
         self.previewer.saw(Seen { files, facts, settings: self.world.settings() });
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use engine::compile;
-use engine::inputs::{HostFacts, Inputs};
+use engine::inputs::Inputs;
 use nft_ffi::CheckError;
 
 use super::store::{Store, StoreError};
@@ -62,7 +62,7 @@ pub fn restore(wanted: Wanted) -> Result<Option<Restored>, RestoreError> {
     let inputs = Inputs {
         files: snapshot.files,
         last_good: store.state().last_good.clone(),
-        facts: HostFacts::clone(&world.facts),
+        facts: world.facts.clone(),
         ..Inputs::default()
     };
     let compiled = compile(&inputs);

@@ -20,7 +20,7 @@ pub struct Generation {
     /// Identity of the configuration.
     pub digest: Digest,
     /// Its files.
-    pub files: Arc<Files>,
+    pub files: Files,
     /// What the host looked like.
     pub facts: Arc<HostFacts>,
     /// What they were compiled to.
@@ -162,7 +162,7 @@ pub struct Candidate {
     /// Identity of the configuration.
     pub digest: Digest,
     /// Its files.
-    pub files: Arc<Files>,
+    pub files: Files,
     /// What it was compiled to.
     pub compiled: Arc<Compiled>,
     /// What keeps it.

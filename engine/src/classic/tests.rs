@@ -13,7 +13,7 @@ fn found(name: &str, text: &str) -> Vec<String> {
     files.push((name.to_owned(), text.to_owned()));
     let files = files.into_iter().map(|(path, text)| (path, FileContent::text(&text))).collect();
     let facts = HostFacts { node: "n".to_owned(), ..HostFacts::default() };
-    let inputs = Inputs { files, facts, ..Inputs::default() };
+    let inputs = Inputs { files, facts: facts.into(), ..Inputs::default() };
     let compiled = compile(&inputs);
     let notes = notes(&compiled.config, &compiled.diagnostics, &compiled.sources, &inputs.files);
     let here = notes.iter().filter_map(|note| {
@@ -91,7 +91,7 @@ fn devices_that_the_classic_firewall_leaves_open() {
         ];
         let files = files.map(|(path, text)| (path.to_owned(), FileContent::text(text))).into();
         let facts = HostFacts { node: "n".to_owned(), ..HostFacts::default() };
-        let inputs = Inputs { files, facts, ..Inputs::default() };
+        let inputs = Inputs { files, facts: facts.into(), ..Inputs::default() };
         let compiled = compile(&inputs);
         let notes = notes(&compiled.config, &compiled.diagnostics, &compiled.sources, &inputs.files);
         notes.iter().map(|note| note.id).collect::<Vec<_>>()

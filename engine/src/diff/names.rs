@@ -53,7 +53,7 @@ pub(super) struct Paired<'r, T> {
 
 /// Pairs objects by name. Most stay where they were: only what lies between equal ends is looked up.
 pub(super) fn pair<'r, T: Named>(old: &[&'r T], new: &[&'r T]) -> Paired<'r, T> {
-    let is_same_name = |(old, new): &(&&T, &&T)| old.name() == new.name();
+    let is_same_name = |(old, new): &(&&'r T, &&'r T)| std::ptr::eq(**old, **new) || old.name() == new.name();
     let n_first = old.iter().zip(new).take_while(is_same_name).count();
     let (old_rest, new_rest) = (&old[n_first..], &new[n_first..]);
     let n_last = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(is_same_name).count();

@@ -18,7 +18,7 @@ fn effects(cluster: &str, guest: &str, index: u8) -> Vec<String> {
     ];
     let files = files.map(|(path, text)| (path.to_owned(), FileContent::text(text))).into();
     let facts = HostFacts { node: "n".to_owned(), ..HostFacts::default() };
-    let compiled = crate::compile(&Inputs { files, facts, ..Inputs::default() });
+    let compiled = crate::compile(&Inputs { files, facts: facts.into(), ..Inputs::default() });
     let vmid = "100".parse().expect("a VMID");
     let all = of_device(&compiled, vmid, index).expect("the device is there");
     let text = |effect: &Effect| match effect {

@@ -1,12 +1,11 @@
 //! What lowering keeps from one compilation to the next: files as they were, and what they came to.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::vmlist::Listed;
 use crate::diagnostic::Diagnostic;
-use crate::inputs::{FileContent, Files, Inputs};
+use crate::inputs::{Files, Inputs};
 use crate::links::Links;
 use crate::model::guest::Guest;
 use crate::model::names::{Vmid, VnetName};
@@ -98,7 +97,8 @@ impl Memo {
     /// Takes note of the files and tells which are new, gone or other than before. What depends on no file of its
     /// own (names of services, the node's name) takes everything with it.
     pub(super) fn changed(&mut self, inputs: &Inputs) -> Vec<String> {
-        let changed = note(&mut self.files, &inputs.files);
+        let changed = inputs.files.changed_since(&self.files);
+        self.files = inputs.files.clone();
         let names_changed = changed.iter().any(|path| REGISTRIES.contains(&path.as_str()));
         if names_changed || self.node != inputs.facts.node {
             self.node.clone_from(&inputs.facts.node);
@@ -118,53 +118,5 @@ impl<'a> Changed<'a> {
             paths: paths.iter().map(String::as_str).collect(),
             guests: paths.iter().filter_map(vmid).collect(),
         }
-    }
-}
-
-/// Both maps are walked at once: thousands of look-ups by path would cost more than all else together.
-fn note(known: &mut Files, files: &Files) -> Vec<String> {
-    let mut changed = Vec::new();
-    let mut gone = Vec::new();
-    let mut come = Vec::new();
-    let mut before = known.iter_mut().peekable();
-    for (path, content) in files {
-        let known = loop {
-            match before.peek().map(|(old, _)| (*old).cmp(path)) {
-                Some(Ordering::Less) => gone.extend(before.next().map(|(old, _)| old.clone())),
-                Some(Ordering::Equal) => break before.next(),
-                Some(Ordering::Greater) | None => break None,
-            }
-        };
-        match known {
-            None => come.push(path),
-            Some((_, was)) => {
-                if !is_same(was, content) {
-                    changed.push(path.clone());
-                }
-                // Equal bytes in another place, too: the next comparison is by address again.
-                was.clone_from(content);
-            }
-        }
-    }
-    gone.extend(before.map(|(old, _)| old.clone()));
-    for path in &gone {
-        known.remove(path);
-    }
-    if known.is_empty() {
-        known.clone_from(files);
-    } else {
-        known.extend(come.iter().map(|path| ((*path).clone(), files[*path].clone())));
-    }
-    changed.extend(gone);
-    changed.extend(come.into_iter().cloned());
-    changed
-}
-
-fn is_same(was: &FileContent, is: &FileContent) -> bool {
-    match (was, is) {
-        (FileContent::Bytes(was), FileContent::Bytes(is)) => Arc::ptr_eq(was, is) || was == is,
-        (FileContent::Unreadable(was), FileContent::Unreadable(is)) => was == is,
-        (FileContent::Bytes(_), FileContent::Unreadable(_))
-        | (FileContent::Unreadable(_), FileContent::Bytes(_)) => false,
     }
 }

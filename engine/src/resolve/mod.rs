@@ -420,6 +420,6 @@ pub struct Vnet {
 
 /// Resolves all names of a configuration.
 pub fn resolve(config: &Config, facts: &HostFacts, settings: Settings) -> (Resolved, Vec<Diagnostic>) {
-    let links = Arc::new(Links::new(facts));
+    let links = Arc::new(Links::new(&Arc::new(facts.clone())));
     resolve_with(config, facts, &links, settings, &mut Memo::default())
 }

@@ -1,6 +1,8 @@
 //! One small change to a configuration, as administrators and guests cause them: a line comes, leaves or moves, an
 //! interface goes.
 
+use std::sync::Arc;
+
 use engine::inputs::{FileContent, Inputs};
 
 use super::{Draw, reference_facts, wild};
@@ -10,7 +12,7 @@ pub fn wild_inputs(seed: u64) -> Inputs {
     let content = |(path, bytes): (String, Vec<u8>)| (path, FileContent::Bytes(bytes.into()));
     Inputs {
         files: wild(seed).into_iter().map(content).collect(),
-        facts: reference_facts(),
+        facts: reference_facts().into(),
         ..Inputs::default()
     }
 }
@@ -18,7 +20,8 @@ pub fn wild_inputs(seed: u64) -> Inputs {
 /// Changes one line of one file under `/etc/pve/firewall` or the like, or takes an interface away.
 pub fn edit(draw: &mut Draw, inputs: &mut Inputs) {
     if draw.chance(10) && !inputs.facts.links.is_empty() {
-        inputs.facts.links.remove(draw.below(inputs.facts.links.len()));
+        let links = &mut Arc::make_mut(&mut inputs.facts).links;
+        links.remove(draw.below(links.len()));
         return;
     }
     let paths: Vec<String> = inputs.files.keys().filter(|path| path.ends_with(".fw")).cloned().collect();
@@ -28,7 +31,8 @@ pub fn edit(draw: &mut Draw, inputs: &mut Inputs) {
     let path = &paths[draw.below(paths.len())];
     let Some(FileContent::Bytes(bytes)) = inputs.files.get(path) else { return };
     let lines = edit_lines(draw, bytes.split_inclusive(|byte| *byte == b'\n').collect());
-    inputs.files.insert(path.clone(), FileContent::Bytes(lines.concat().into()));
+    let edited = lines.concat().into();
+    inputs.files.insert(path.clone(), FileContent::Bytes(edited));
 }
 
 fn edit_lines<'f>(draw: &mut Draw, mut lines: Vec<&'f [u8]>) -> Vec<&'f [u8]> {

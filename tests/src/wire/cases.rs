@@ -1,6 +1,7 @@
 //! The packet lines of all cases, sent for real.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::inputs::{HostFacts, Inputs};
 use engine::ruleset::{Origin, Ruleset};
@@ -72,7 +73,7 @@ fn is_network_own(facts: &HostFacts) -> bool {
 struct Wired {
     name: String,
     compiled: Compiled,
-    facts: HostFacts,
+    facts: Arc<HostFacts>,
     packets: Vec<Packet>,
     kind: Kind,
 }

@@ -133,7 +133,7 @@ impl Node {
         let can = proxmox_firewall::features::reject_can(self.enforcer.lacking()?);
         let settings = Settings { reject_can: Some(can), ..Settings::default() };
         let inputs =
-            Inputs { files: self.files.clone(), facts: facts.clone(), settings, ..Inputs::default() };
+            Inputs { files: self.files.clone(), facts: facts.clone().into(), settings, ..Inputs::default() };
         self.compiled = engine::compile(&inputs);
         let ruleset = Arc::new(self.compiled.plan.ruleset.clone());
         self.problems = self.enforcer.enforce(&ruleset)?.unarmed;

@@ -1,6 +1,7 @@
 //! Other ways to plug guests into the reference network: none of them may change what becomes of a packet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::compile;
 use engine::inputs::{HostFacts, Inputs, Link, LinkKind};
@@ -33,10 +34,10 @@ impl Wiring {
     pub fn plug(self, inputs: &mut Inputs) {
         match self {
             Wiring::AsWritten | Wiring::Reference | Wiring::Tagged => {}
-            Wiring::VlanAware => make_aware(&mut inputs.facts),
+            Wiring::VlanAware => make_aware(Arc::make_mut(&mut inputs.facts)),
             Wiring::FirewallBridges => {
                 let guests = compile(inputs).config.guests;
-                plug_behind_bridges(&mut inputs.facts, guests.values().map(|guest| &**guest));
+                plug_behind_bridges(Arc::make_mut(&mut inputs.facts), guests.values().map(|guest| &**guest));
             }
         }
     }

@@ -63,7 +63,7 @@ impl Twin {
 
 /// Guests 100, 101, … that reject, with ports of these numbers; 0: no port.
 fn wanted(indexes: &[u32]) -> Ruleset {
-    let mut files = BTreeMap::from([
+    let mut files = engine::inputs::Files::from([
         ("/etc/pve/firewall/cluster.fw".to_owned(), FileContent::text("[OPTIONS]\nenable: 1\n")),
         ("/etc/pve/nodes/n/proxmox-firewall.cfg".to_owned(), FileContent::text("reject_mode: divert\n")),
     ]);
@@ -80,7 +80,7 @@ fn wanted(indexes: &[u32]) -> Ruleset {
         }
     }
     let facts = HostFacts { node: "n".to_owned(), links, divert_assumed: true, ..HostFacts::default() };
-    engine::compile(&Inputs { files, facts, ..Inputs::default() }).plan.ruleset
+    engine::compile(&Inputs { files, facts: facts.into(), ..Inputs::default() }).plan.ruleset
 }
 
 fn ready(ruleset: &Ruleset) -> Vec<u128> {

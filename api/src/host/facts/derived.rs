@@ -25,10 +25,10 @@ pub(super) fn facts(paths: &Paths, node: String) -> Result<HostFacts, GatherErro
 
     let divert_assumed = true;
     let facts = HostFacts { node, resolved, now_s: now_s(), divert_assumed, ..HostFacts::default() };
-    let inputs = Inputs { files, facts, ..Inputs::default() };
+    let inputs = Inputs { files, facts: facts.into(), ..Inputs::default() };
     let (config, _) = engine::lower::config(&inputs, &mut Sources::default());
     let interfaces = files::text(paths, "/etc/network/interfaces").unwrap_or_default();
-    Ok(HostFacts { links: links(&config, &interfaces), ..inputs.facts })
+    Ok(HostFacts { links: links(&config, &interfaces), ..HostFacts::clone(&inputs.facts) })
 }
 
 /// Interfaces of `etc/network/interfaces`, bridges that guests and VNets name, ports of guests.

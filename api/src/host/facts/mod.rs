@@ -93,7 +93,7 @@ pub fn gather(wanted: &Wanted) -> Result<Gathered, FactsError> {
         ));
     }
     let files = files::gather(&wanted.paths, &facts.node, &facts.links)?;
-    Ok(Gathered { inputs: Inputs { files, facts, ..Inputs::default() }, remarks })
+    Ok(Gathered { inputs: Inputs { files, facts: facts.into(), ..Inputs::default() }, remarks })
 }
 
 /// Looks at the host alone.

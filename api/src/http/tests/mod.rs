@@ -72,7 +72,7 @@ impl Judge for Agreeable {
     fn hits(&self) -> Result<Arc<AllHits>, String> {
         let of = engine::compile(&engine::inputs::Inputs {
             files: files(),
-            facts: facts(),
+            facts: facts().into(),
             ..engine::inputs::Inputs::default()
         });
         let chains = of.plan.ruleset.tables.iter().flat_map(|table| &table.chains);

@@ -1,7 +1,7 @@
 //! Contents become hashes, and the hashes of all files become one: each content is hashed once, however often the
 //! whole is asked for.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -63,10 +63,13 @@ impl FromStr for Digest {
     }
 }
 
-/// Hashes of contents that were met before, by path: an unchanged file is known by its `Arc`, or by its bytes.
+/// Hashes of contents that were met before, known by their `Arc`: each content is hashed once.
 #[derive(Debug, Default)]
 pub struct Digests {
-    known: BTreeMap<String, (Arc<[u8]>, Digest)>,
+    /// By their addresses, which are theirs for as long as they are held here.
+    known: HashMap<usize, (Arc<[u8]>, Digest)>,
+    /// What was asked for last: whoever holds the same files gets the same answer.
+    written: Option<(Files, Digest)>,
 }
 
 impl Digests {
@@ -77,7 +80,14 @@ impl Digests {
 
     /// The hash of what people write ([`is_written`]): it stays the same while guests come and go.
     pub fn written(&mut self, files: &Files) -> Digest {
-        self.of_those(files, is_written)
+        match &self.written {
+            Some((of, digest)) if of.is_clone_of(files) => *digest,
+            Some(_) | None => {
+                let digest = self.of_those(files, is_written);
+                self.written = Some((files.clone(), digest));
+                digest
+            }
+        }
     }
 
     /// The hash of what the nodes of a datacenter have in common: its rules, those of VNets, and SDN's sets.
@@ -85,20 +95,10 @@ impl Digests {
         self.of_those(files, is_of_datacenter)
     }
 
-    /// The hash of one file's content.
-    pub(super) fn content(&mut self, path: &str, bytes: &Arc<[u8]>) -> Digest {
-        match self.known.get_mut(path) {
-            Some((known, digest)) if Arc::ptr_eq(known, bytes) => *digest,
-            Some((known, digest)) if known == bytes => {
-                *known = Arc::clone(bytes);
-                *digest
-            }
-            _ => {
-                let digest = Digest::of(bytes);
-                self.known.insert(path.to_owned(), (Arc::clone(bytes), digest));
-                digest
-            }
-        }
+    /// The hash of a content.
+    pub(super) fn content(&mut self, bytes: &Arc<[u8]>) -> Digest {
+        let known = self.known.entry(Arc::as_ptr(bytes).addr());
+        known.or_insert_with(|| (Arc::clone(bytes), Digest::of(bytes))).1
     }
 
     fn of_those(&mut self, files: &Files, wanted: impl Fn(&str) -> bool) -> Digest {
@@ -109,13 +109,14 @@ impl Digests {
             match content {
                 FileContent::Bytes(bytes) => {
                     hasher.update(b"\0=");
-                    hasher.update(self.content(path, bytes).0);
+                    hasher.update(self.content(bytes).0);
                 }
                 FileContent::Unreadable(_) => hasher.update(b"\0!"),
             }
         }
-        if self.known.len() > files.len() {
-            self.known.retain(|path, _| files.contains_key(path));
+        if self.known.len() > 2 * files.len() {
+            // Nobody else holds the rest.
+            self.known.retain(|_, (bytes, _)| Arc::strong_count(bytes) > 1);
         }
         Digest(hasher.finalize().into())
     }

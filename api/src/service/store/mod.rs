@@ -396,7 +396,7 @@ fn contents<'f>(
     let named = files.iter().map(|(path, content)| {
         let named = match content {
             FileContent::Bytes(bytes) => {
-                let digest = digests.content(path, bytes);
+                let digest = digests.content(bytes);
                 contents.insert(digest, &bytes[..]);
                 Content::Object(digest.to_string())
             }

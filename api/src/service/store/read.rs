@@ -139,8 +139,8 @@ impl Store {
 
     /// Contents that the state names.
     fn kept_versions(&mut self) -> BTreeSet<Digest> {
-        let versions = self.state.last_good.iter().filter_map(|(path, content)| match content {
-            FileContent::Bytes(bytes) => Some(self.digests.content(path, bytes)),
+        let versions = self.state.last_good.values().filter_map(|content| match content {
+            FileContent::Bytes(bytes) => Some(self.digests.content(bytes)),
             FileContent::Unreadable(_) => None,
         });
         versions.collect()

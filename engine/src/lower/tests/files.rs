@@ -44,7 +44,9 @@ fn locality() {
     ]);
     let (config, remarks) = read(&here);
     assert_eq!((vmids(&config), remarks.len()), (vec![100, 200], 0));
-    here.facts.links.push(Link { name: "tap300i0".to_owned(), ..Link::default() });
+    std::sync::Arc::make_mut(&mut here.facts)
+        .links
+        .push(Link { name: "tap300i0".to_owned(), ..Link::default() });
     let (config, remarks) = read(&here);
     assert_eq!((vmids(&config), remarks), (vec![100, 200, 300], vec!["300.fw:1 L001".to_owned()]));
 

@@ -20,8 +20,10 @@ const VMLIST: &str = r#"{"ids":{"100":{"node":"node1","type":"qemu"},"200":{"nod
 
 /// Files of a tree; `.vmlist`, `100.conf` and `200.conf` are there unless given.
 fn inputs(files: &[(&str, &[u8])]) -> Inputs {
-    let mut inputs =
-        Inputs { facts: HostFacts { node: "node1".to_owned(), ..HostFacts::default() }, ..Inputs::default() };
+    let mut inputs = Inputs {
+        facts: HostFacts { node: "node1".to_owned(), ..HostFacts::default() }.into(),
+        ..Inputs::default()
+    };
     let defaults: [(&str, &[u8]); 3] = [
         ("/etc/pve/.vmlist", VMLIST.as_bytes()),
         (

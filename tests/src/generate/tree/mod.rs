@@ -63,7 +63,7 @@ impl Tree {
         let content = |(path, text): (&String, &String)| (path.clone(), FileContent::text(text));
         Inputs {
             files: self.files.iter().map(content).collect(),
-            facts: self.facts.clone(),
+            facts: self.facts.clone().into(),
             ..Inputs::default()
         }
     }
