@@ -22,7 +22,7 @@ use super::keep::DiskTrouble;
 use super::last_good::LastGood;
 use super::preview::{Previewer, Seen};
 use super::state::{Candidate, Cause, Drift, Generation, Obstacle, Published, Summary};
-use super::store::{Store, with_written_of};
+use super::store::{Store, is_written, with_written_of};
 use super::wake::Waker;
 use super::world::{World, WorldError};
 use crate::host::facts::Wanted;
@@ -312,8 +312,11 @@ impl Reconciler {
         match self.attempt(&target) {
             Ok(_) => self.candidate = None,
             Err(failure) => {
+                let only_waits = matches!(failure.obstacle, Obstacle::Waits(..)) && cause == Cause::Files;
                 self.waits(&target, failure);
-                self.enforced_files(&target.files, cause);
+                if !only_waits || !self.is_followed(&target.files) {
+                    self.enforced_files(&target.files, cause);
+                }
             }
         }
         self.publish();
@@ -328,6 +331,16 @@ impl Reconciler {
         if let Err(failure) = self.attempt(&target) {
             tracing::error!(obstacle = ?failure.obstacle, "the enforced configuration cannot follow the host");
         }
+    }
+
+    /// Whether what is enforced has nothing to follow: all but what people have written is as it was then.
+    fn is_followed(&self, saved: &Files) -> bool {
+        self.generation.as_ref().is_some_and(|generation| {
+            let is_empty = self.world.shall_hold(&generation.compiled).tables.is_empty();
+            Arc::ptr_eq(&generation.facts, &self.world.facts)
+                && is_empty == generation.enforced.tables.is_empty()
+                && saved.changed_since(&generation.files).iter().all(|path| is_written(path))
+        })
     }
 
     /// Keeps a configuration that is not enforced, with the reason.

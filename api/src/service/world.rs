@@ -1,5 +1,6 @@
 //! Everything outside that the reconciler touches: files, interfaces, the kernel's tables and settings.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -198,9 +199,9 @@ impl World {
 
     /// What the kernel shall hold. Nothing of ours while pve-firewall has the node: it has, unless the node's
     /// `nftables` is on.
-    pub(super) fn shall_hold(&self, compiled: &Compiled) -> Ruleset {
+    pub(super) fn shall_hold<'c>(&self, compiled: &'c Compiled) -> Cow<'c, Ruleset> {
         let is_ours = compiled.config.host.options.nftables.value && !self.is_force_disabled;
-        if is_ours { compiled.plan.ruleset.clone() } else { Ruleset::default() }
+        if is_ours { Cow::Borrowed(&compiled.plan.ruleset) } else { Cow::default() }
     }
 
     /// What a compilation is told besides files and facts.

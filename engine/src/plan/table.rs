@@ -79,8 +79,15 @@ pub(super) fn table(
         let by_name: BTreeMap<&Name, &Arc<Set>> = sets.map(|set| (&set.name, set)).collect();
         memo.sets = by_name.into_values().cloned().collect();
     }
-    let chains = contributions.iter().flat_map(|(_, contribution)| &contribution.chains);
-    let chains = chains.filter(|chain| !is_idle(chain, &memo.shared)).cloned().collect();
+    // Nobody else has base chains, and thousands of chains are not looked into for nothing.
+    let is_left_out =
+        |owner: &Owner, chain: &Chain| *owner == Owner::Skeleton && is_idle(chain, &memo.shared);
+    let chains = contributions
+        .iter()
+        .flat_map(|(owner, contribution)| contribution.chains.iter().map(move |chain| (owner, chain)))
+        .filter(|(owner, chain)| !is_left_out(owner, chain))
+        .map(|(_, chain)| chain.clone())
+        .collect();
     let helpers = contributions.iter().flat_map(|(_, contribution)| &contribution.helpers).cloned().collect();
     memo.contributions = contributions;
     Table { family, name: name.into(), helpers, sets: memo.sets.clone(), chains }

@@ -1,16 +1,16 @@
 //! Contents become hashes, and the hashes of all files become one: each content is hashed once, however often the
 //! whole is asked for.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use engine::inputs::{FileContent, Files};
+use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 hash, 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
 /// A text that is no [`Digest`].
@@ -23,17 +23,35 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
     }
-}
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn with_text<T>(self, then: impl FnOnce(&str) -> T) -> T {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
             pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        f.write_str(std::str::from_utf8(&text).expect("digits are ASCII"))
+        then(std::str::from_utf8(&text).expect("digits are ASCII"))
+    }
+}
+
+/// Some of it is as good as all.
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_text(|text| f.write_str(text))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.with_text(|text| serializer.serialize_str(text))
     }
 }
 
@@ -63,13 +81,12 @@ impl FromStr for Digest {
     }
 }
 
-/// Hashes of contents that were met before, known by their `Arc`: each content is hashed once.
+/// The hashes of the files that were met last: a content that is still the same is not hashed again.
 #[derive(Debug, Default)]
 pub struct Digests {
-    /// By their addresses, which are theirs for as long as they are held here.
-    known: HashMap<usize, (Arc<[u8]>, Digest)>,
-    /// What was asked for last: whoever holds the same files gets the same answer.
-    written: Option<(Files, Digest)>,
+    files: Files,
+    /// Of each of these, in order, as far as somebody has asked for it.
+    hashes: Vec<Option<Digest>>,
 }
 
 impl Digests {
@@ -80,14 +97,7 @@ impl Digests {
 
     /// The hash of what people write ([`is_written`]): it stays the same while guests come and go.
     pub fn written(&mut self, files: &Files) -> Digest {
-        match &self.written {
-            Some((of, digest)) if of.is_clone_of(files) => *digest,
-            Some(_) | None => {
-                let digest = self.of_those(files, is_written);
-                self.written = Some((files.clone(), digest));
-                digest
-            }
-        }
+        self.of_those(files, is_written)
     }
 
     /// The hash of what the nodes of a datacenter have in common: its rules, those of VNets, and SDN's sets.
@@ -95,28 +105,48 @@ impl Digests {
         self.of_those(files, is_of_datacenter)
     }
 
-    /// The hash of a content.
-    pub(super) fn content(&mut self, bytes: &Arc<[u8]>) -> Digest {
-        let known = self.known.entry(Arc::as_ptr(bytes).addr());
-        known.or_insert_with(|| (Arc::clone(bytes), Digest::of(bytes))).1
+    /// The hash of each content, in order; `None` where there is none to hash.
+    pub(super) fn contents(&mut self, files: &Files) -> &[Option<Digest>] {
+        self.meet(files, |_| true);
+        &self.hashes
+    }
+
+    /// Both lists are walked at once, which costs less than to look up thousands of paths.
+    fn meet(&mut self, files: &Files, wanted: impl Fn(&str) -> bool) {
+        let is_known = |((path, content), hash): ((&String, &FileContent), &Option<Digest>)| {
+            hash.is_some() || matches!(content, FileContent::Unreadable(_)) || !wanted(path)
+        };
+        if files.is_clone_of(&self.files) && files.iter().zip(&self.hashes).all(is_known) {
+            return;
+        }
+        let known = std::mem::take(&mut self.hashes);
+        let mut before = self.files.iter().zip(known).peekable();
+        let hash = |(path, content): (&String, &FileContent)| {
+            while before.next_if(|((old, _), _)| *old < path).is_some() {}
+            let known = before.next_if(|((old, _), _)| *old == path);
+            let known = known.and_then(|((_, was), hash)| hash.filter(|_| was == content));
+            match content {
+                FileContent::Bytes(bytes) => known.or_else(|| wanted(path).then(|| Digest::of(bytes))),
+                FileContent::Unreadable(_) => None,
+            }
+        };
+        self.hashes = files.iter().map(hash).collect();
+        self.files = files.clone();
     }
 
     fn of_those(&mut self, files: &Files, wanted: impl Fn(&str) -> bool) -> Digest {
+        self.meet(files, &wanted);
         let mut hasher = Sha256::new();
-        for (path, content) in files.iter().filter(|(path, _)| wanted(path)) {
+        for (path, hash) in files.keys().zip(&self.hashes).filter(|(path, _)| wanted(path)) {
             // Neither a path nor a reason has a NUL, so no two lists of files are one text.
             hasher.update(path.as_bytes());
-            match content {
-                FileContent::Bytes(bytes) => {
+            match hash {
+                Some(hash) => {
                     hasher.update(b"\0=");
-                    hasher.update(self.content(bytes).0);
+                    hasher.update(hash.0);
                 }
-                FileContent::Unreadable(_) => hasher.update(b"\0!"),
+                None => hasher.update(b"\0!"),
             }
-        }
-        if self.known.len() > 2 * files.len() {
-            // Nobody else holds the rest.
-            self.known.retain(|_, (bytes, _)| Arc::strong_count(bytes) > 1);
         }
         Digest(hasher.finalize().into())
     }

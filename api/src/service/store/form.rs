@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use engine::inputs::RejectMode;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Confirm, Digest, Head, State};
 
@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 pub(super) struct Manifest<'a> {
     #[serde(flatten)]
     head: HeadForm<'a>,
-    files: &'a BTreeMap<&'a str, Content>,
+    files: &'a Named<'a>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,8 +31,26 @@ struct HeadForm<'a> {
     reject_mode: String,
 }
 
+/// Paths, ascending, each with what names its content.
+#[derive(Debug)]
+pub(super) struct Named<'f>(pub(super) Vec<(&'f str, ContentOut<'f>)>);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(path, content)| (path, content)))
+    }
+}
+
+/// As [`Content`], to be written.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum ContentOut<'f> {
+    Object(Digest),
+    Unreadable { unreadable: &'f str },
+}
+
 /// The content of a path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Content {
     /// The object of this hash.
@@ -66,15 +84,15 @@ struct HeadIn {
 }
 
 /// The state; `last_good` names objects.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct StateForm {
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StateForm<L> {
     /// Not used again, even if all generations are deleted.
     pub(super) last_number: u64,
     enforced: Option<u64>,
     hold: bool,
     refused: Option<String>,
     confirm: Option<ConfirmForm>,
-    pub(super) last_good: BTreeMap<String, Content>,
+    pub(super) last_good: L,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     left: Option<String>,
 }
@@ -87,7 +105,7 @@ struct ConfirmForm {
 }
 
 /// The bytes of a manifest.
-pub(super) fn manifest(head: &Head, files: &BTreeMap<&str, Content>) -> Vec<u8> {
+pub(super) fn manifest(head: &Head, files: &Named<'_>) -> Vec<u8> {
     let head = HeadForm {
         number: head.number,
         digest: head.digest.to_string(),
@@ -130,7 +148,7 @@ fn head_of(name: u64, form: HeadForm<'_>) -> Result<Head, String> {
 }
 
 /// The bytes of a state whose last good versions are these objects.
-pub(super) fn state(state: &State, last_number: u64, last_good: BTreeMap<String, Content>) -> Vec<u8> {
+pub(super) fn state(state: &State, last_number: u64, last_good: &Named<'_>) -> Vec<u8> {
     seal(&StateForm {
         last_number,
         enforced: state.enforced,
@@ -147,8 +165,8 @@ pub(super) fn state(state: &State, last_number: u64, last_good: BTreeMap<String,
 }
 
 /// A state without its last good versions, which the form names.
-pub(super) fn read_state(bytes: &[u8]) -> Result<(State, StateForm), String> {
-    let form: StateForm = open(bytes)?;
+pub(super) fn read_state(bytes: &[u8]) -> Result<(State, StateForm<BTreeMap<String, Content>>), String> {
+    let form: StateForm<_> = open(bytes)?;
     let of = |form: &ConfirmForm| Confirm {
         deadline_s: form.deadline_s,
         within_s: form.within_s,

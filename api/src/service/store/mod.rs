@@ -16,7 +16,7 @@ mod form;
 mod objects;
 mod read;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -25,7 +25,7 @@ use engine::inputs::{FileContent, Files, RejectMode};
 
 use crate::host::paths::Paths;
 use disk::Unflushed;
-use form::Content;
+use form::{ContentOut, Named};
 use objects::Objects;
 
 use super::gate::Confirm;
@@ -112,6 +112,8 @@ pub enum StoreError {
 pub struct Store {
     folder: PathBuf,
     digests: Digests,
+    /// Those of [`State::last_good`].
+    versions: Digests,
     objects: Objects,
     state: State,
     state_file: StateFile,
@@ -169,6 +171,7 @@ impl Store {
         let mut store = Store {
             objects: Objects::new(folder.join("objects")),
             digests: Digests::default(),
+            versions: Digests::default(),
             state: State::default(),
             state_file: StateFile::Unusable,
             flushed: None,
@@ -208,13 +211,14 @@ impl Store {
     /// loss of power after [`Store::flush`].
     pub fn save(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
         self.index();
-        let (files, contents) = contents(&mut self.digests, &snapshot.files);
-        self.unflushed.extend(self.objects.write(&contents)?);
         let number = snapshot.head.number;
         let path = self.manifest(number);
-        disk::write(&path, &form::manifest(&snapshot.head, &files))?;
+        let hashes = self.digests.contents(&snapshot.files);
+        let contents = contents(&snapshot.files, hashes);
+        self.unflushed.extend(self.objects.write(contents.clone())?);
+        disk::write(&path, &form::manifest(&snapshot.head, &named(&snapshot.files, hashes)))?;
         self.unflushed.extend([path]);
-        self.objects.mark(contents.into_keys(), number);
+        self.objects.mark(contents.map(|(digest, _)| digest), number);
         self.generations.insert(number, Some(snapshot.head.clone()));
         self.last_number = number.max(self.last_number);
         self.collect();
@@ -334,12 +338,13 @@ impl Store {
                 return Err(StoreError::NoGeneration(back_to));
             }
         }
-        let (versions, contents) = contents(&mut self.digests, &state.last_good);
-        self.unflushed.extend(self.objects.write(&contents)?);
-        self.objects.mark(contents.into_keys(), 0);
-        let versions = versions.into_iter().map(|(path, content)| (path.to_owned(), content)).collect();
+        let hashes = self.versions.contents(&state.last_good);
+        let contents = contents(&state.last_good, hashes);
+        self.unflushed.extend(self.objects.write(contents.clone())?);
+        self.objects.mark(contents.map(|(digest, _)| digest), 0);
+        let versions = named(&state.last_good, hashes);
         let (path, before) = (self.folder.join(STATE), self.folder.join(STATE_BEFORE));
-        let unfinished = disk::write_beside(&path, &form::state(&state, self.last_number, versions))?;
+        let unfinished = disk::write_beside(&path, &form::state(&state, self.last_number, &versions))?;
         let lasts = state.confirm.is_some() || !state.agrees_with(&self.state);
         if lasts {
             self.flush()?;
@@ -371,7 +376,7 @@ impl Store {
             disk::remove(&self.manifest(number))?;
             self.generations.remove(&number);
         }
-        self.objects.collect(kept.unwrap_or(u64::MAX), &BTreeSet::new());
+        self.objects.collect(kept.unwrap_or(u64::MAX), &[]);
         written?;
         // Names that were removed are written as well.
         self.unflushed.extend([self.folder.join(STATE)]);
@@ -387,22 +392,26 @@ impl State {
     }
 }
 
-/// Files as a manifest names them, and the contents that have to be there for it.
-fn contents<'f>(
-    digests: &mut Digests,
-    files: &'f Files,
-) -> (BTreeMap<&'f str, Content>, BTreeMap<Digest, &'f [u8]>) {
-    let mut contents = BTreeMap::new();
-    let named = files.iter().map(|(path, content)| {
-        let named = match content {
-            FileContent::Bytes(bytes) => {
-                let digest = digests.content(bytes);
-                contents.insert(digest, &bytes[..]);
-                Content::Object(digest.to_string())
-            }
-            FileContent::Unreadable(why) => Content::Unreadable { unreadable: why.clone() },
+/// Files as a manifest names them.
+fn named<'f>(files: &'f Files, hashes: &[Option<Digest>]) -> Named<'f> {
+    let named = |((path, content), hash): ((&'f String, &'f FileContent), &Option<Digest>)| {
+        let content = match (content, hash) {
+            (FileContent::Unreadable(why), _) => ContentOut::Unreadable { unreadable: why },
+            (FileContent::Bytes(_), Some(hash)) => ContentOut::Object(*hash),
+            (FileContent::Bytes(bytes), None) => ContentOut::Object(Digest::of(bytes)),
         };
-        (path.as_str(), named)
-    });
-    (named.collect(), contents)
+        (path.as_str(), content)
+    };
+    Named(files.iter().zip(hashes).map(named).collect())
+}
+
+/// The contents that have to be there for some files.
+fn contents<'f>(
+    files: &'f Files,
+    hashes: &'f [Option<Digest>],
+) -> impl Iterator<Item = (Digest, &'f [u8])> + Clone {
+    files.values().zip(hashes).filter_map(|(content, hash)| match content {
+        FileContent::Bytes(bytes) => Some(((*hash)?, &**bytes)),
+        FileContent::Unreadable(_) => None,
+    })
 }

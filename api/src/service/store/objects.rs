@@ -1,6 +1,6 @@
 //! Contents by their hash: written once, and removed when no generation has them any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::{Digest, StoreError, disk};
@@ -10,14 +10,14 @@ use super::{Digest, StoreError, disk};
 pub(super) struct Objects {
     folder: PathBuf,
     /// Written or found whole by this process. A file that only has the right name may be torn.
-    whole: BTreeSet<Digest>,
+    whole: HashSet<Digest>,
     /// The newest generation that has it.
-    newest: BTreeMap<Digest, u64>,
+    newest: HashMap<Digest, u64>,
 }
 
 impl Objects {
     pub(super) fn new(folder: PathBuf) -> Objects {
-        Objects { folder, whole: BTreeSet::new(), newest: BTreeMap::new() }
+        Objects { folder, whole: HashSet::new(), newest: HashMap::new() }
     }
 
     pub(super) fn path(&self, digest: Digest) -> PathBuf {
@@ -40,9 +40,12 @@ impl Objects {
     }
 
     /// Writes contents that are not there yet, and gives their paths.
-    pub(super) fn write(&mut self, contents: &BTreeMap<Digest, &[u8]>) -> Result<Vec<PathBuf>, StoreError> {
+    pub(super) fn write<'c>(
+        &mut self,
+        contents: impl Iterator<Item = (Digest, &'c [u8])>,
+    ) -> Result<Vec<PathBuf>, StoreError> {
         let mut written = Vec::new();
-        for (&digest, &bytes) in contents {
+        for (digest, bytes) in contents {
             if self.whole.contains(&digest) {
                 continue;
             }
@@ -65,8 +68,8 @@ impl Objects {
     }
 
     /// Removes what only generations before `oldest` have, but for `kept`.
-    pub(super) fn collect(&mut self, oldest: u64, kept: &BTreeSet<Digest>) {
-        let is_left = |digest: &Digest, newest: &u64| *newest < oldest && !kept.contains(digest);
+    pub(super) fn collect(&mut self, oldest: u64, kept: &[Option<Digest>]) {
+        let is_left = |digest: &Digest, newest: &u64| *newest < oldest && !kept.contains(&Some(*digest));
         let left: Vec<Digest> =
             self.newest.iter().filter(|(d, n)| is_left(d, n)).map(|(digest, _)| *digest).collect();
         for digest in left {
@@ -76,7 +79,8 @@ impl Objects {
     }
 
     /// Removes what no generation has: an earlier process may have been stopped between two steps.
-    pub(super) fn collect_strays(&mut self, kept: &BTreeSet<Digest>) {
+    pub(super) fn collect_strays(&mut self, kept: &[Option<Digest>]) {
+        let kept: HashSet<Digest> = kept.iter().flatten().copied().collect();
         for digest in disk::names(&self.folder).iter().filter_map(|name| name.parse().ok()) {
             if !self.newest.contains_key(&digest) && !kept.contains(&digest) {
                 self.remove(digest);

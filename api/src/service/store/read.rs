@@ -1,6 +1,6 @@
 //! What lies in the folder is found, checked, and noted if it is damaged; what nobody needs is removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -115,8 +115,7 @@ impl Store {
             self.objects.mark(digests_of(contents.values()), number);
             self.generations.insert(number, Some(head));
         }
-        let kept = self.kept_versions();
-        self.objects.collect_strays(&kept);
+        self.objects.collect_strays(self.versions.contents(&self.state.last_good));
     }
 
     /// Removes generations beyond those that are kept, and what only they had.
@@ -133,17 +132,7 @@ impl Store {
             }
         }
         let oldest = self.generations.keys().next().copied().unwrap_or(oldest);
-        let kept = self.kept_versions();
-        self.objects.collect(oldest, &kept);
-    }
-
-    /// Contents that the state names.
-    fn kept_versions(&mut self) -> BTreeSet<Digest> {
-        let versions = self.state.last_good.values().filter_map(|content| match content {
-            FileContent::Bytes(bytes) => Some(self.digests.content(bytes)),
-            FileContent::Unreadable(_) => None,
-        });
-        versions.collect()
+        self.objects.collect(oldest, self.versions.contents(&self.state.last_good));
     }
 
     pub(super) fn note(&mut self, path: PathBuf, what: String) {
