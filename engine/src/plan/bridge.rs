@@ -6,7 +6,7 @@ use super::log::Label;
 use super::rules::{Context, Zone};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
-use super::{divert, groups, reject};
+use super::{divert, groups, policy, reject};
 use crate::inputs::RejectMode;
 use crate::resolve::Resolved;
 use crate::ruleset::{Chain, Field, Hook, Origin, TableFamily, Value, build};
@@ -116,7 +116,7 @@ fn around_rules(resolved: &Resolved, answers: bool, table: &mut Unit) {
     filters::refusals(resolved, resolved.host.log_level_out.value, table);
     filters::guests_in(resolved, table);
     filters::guests_out(resolved, table);
-    filters::preambles(TableFamily::Bridge, resolved.reject_mode, table);
+    policy::preambles(TableFamily::Bridge, resolved.reject_mode, table);
     if answers {
         table.chains.push(reject::prelude(resolved));
     }

@@ -1,19 +1,17 @@
-//! What stands before the rules of every guest and around the rules of every zone: state, anti-spoofing, options,
-//! blacklist, smurfs, TCP flags, policy preamble. Order: the zone's table in ARCHITECTURE.md.
+//! What stands before the rules of every guest and of every zone: state, anti-spoofing, options, blacklist, smurfs, TCP
+//! flags. Order: the zone's table in ARCHITECTURE.md. What stands behind them is in `policy.rs`.
 
 use super::log::{self, Label};
-use super::rules::{Context, ETHERTYPE_ARP, ETHERTYPE_IPV4, Zone, address_field};
+use super::reject;
+use super::rules::{ETHERTYPE_ARP, ETHERTYPE_IPV4, address_field};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
-use super::{divert, reject};
-use crate::inputs::RejectMode;
 use crate::model::address::{Cidr, Family};
 use crate::model::options::LogLevel;
-use crate::model::port::{PortProtocol, PortRange};
-use crate::model::rule::Action;
+use crate::model::port::PortProtocol;
 use crate::resolve::{Ipset, Resolved};
 use crate::ruleset::field::Side;
-use crate::ruleset::{Chain, DataType, Field, Hook, Name, Origin, Statement, TableFamily, Value, build};
+use crate::ruleset::{Chain, Field, Hook, Name, Origin, Statement, build};
 
 /// Shared start of a guest's in zone.
 pub(super) const GUESTS_IN: &str = "guests-in";
@@ -22,26 +20,21 @@ const LATER_FRAGMENTS: &str = "later-fragments";
 const FRAGMENTS: Origin = Origin::Skeleton("fragments");
 /// Shared start of a guest's reject pass.
 pub(super) const GUESTS_REJECT: &str = "guests-reject";
-/// The preamble inside the reject pass.
-pub(super) const PREAMBLE_PASS: &str = "preamble-pass";
-/// Silent noise before a logged policy DROP.
-pub(super) const PREAMBLE_DROP: &str = "preamble-drop";
-/// Silent noise before a policy REJECT towards a guest, in mode `divert`.
-pub(super) const PREAMBLE_DIVERT: &str = "preamble-divert";
-/// Silent noise before a policy REJECT.
-pub(super) const PREAMBLE_REJECT: &str = "preamble-reject";
 
 /// EtherType of an 802.1Q tag.
 pub(super) const ETHERTYPE_VLAN: u128 = 0x8100;
 /// RTN_BROADCAST of the kernel's routing tables.
 pub(super) const FIB_BROADCAST: u128 = 3;
 
-const FIN: u128 = 0x01;
-const SYN: u128 = 0x02;
+/// The FIN flag.
+pub(super) const FIN: u128 = 0x01;
+/// The SYN flag.
+pub(super) const SYN: u128 = 0x02;
 /// The RST flag.
 pub(super) const RST: u128 = 0x04;
 const PSH: u128 = 0x08;
-const ACK: u128 = 0x10;
+/// The ACK flag.
+pub(super) const ACK: u128 = 0x10;
 const URG: u128 = 0x20;
 
 /// 224.0.0.0/4
@@ -377,105 +370,6 @@ fn early_dhcp(chain: &mut ChainBuilder) {
     let no_address = build::is(Field::IpSaddr, 0);
     let exchange = [build::udp_sport(68), build::udp_dport(67), no_address, on, build::accept()];
     chain.rule(origin, exchange);
-}
-
-/// Sets of the noise that the preamble names.
-fn noise_ports(unit: &mut Unit) -> [Name; 2] {
-    let ports = |list: &[(u16, u16)]| {
-        list.iter().map(|(first, last)| Value::range((*first).into(), (*last).into())).collect()
-    };
-    let origin = Origin::Skeleton("policy preamble");
-    let udp = ports(&[(135, 135), (137, 139), (445, 445)]);
-    let tcp = ports(&[(135, 135), (139, 139), (445, 445)]);
-    [
-        unit.column("noise-udp".to_owned(), DataType::InetService, udp, origin),
-        unit.column("noise-tcp".to_owned(), DataType::InetService, tcp, origin),
-    ]
-}
-
-/// Noise that a policy DROP or REJECT discards without a log line: broadcasts, NetBIOS and SMB, SSDP, TCP that
-/// opens nothing, stray DNS replies. `smb`: what becomes of NetBIOS and SMB; `rest`: of the others.
-fn preamble(family: TableFamily, name: &str, smb: &Statement, rest: &Statement, unit: &mut Unit) -> Chain {
-    let origin = Origin::Skeleton("policy preamble");
-    let mut chain = ChainBuilder::regular(name.to_owned(), origin);
-    let mut silent = |mut conditions: Vec<Statement>, verdict: &Statement| {
-        conditions.push(verdict.clone());
-        chain.rule(origin, conditions);
-    };
-    match family {
-        TableFamily::Bridge | TableFamily::Netdev => {
-            silent(vec![build::masked(Field::EtherDaddr, reject::GROUP_BIT, reject::GROUP_BIT)], rest);
-        }
-        TableFamily::Inet => {
-            // Broadcast, anycast, multicast.
-            for kind in FIB_BROADCAST..=FIB_BROADCAST + 2 {
-                silent(vec![build::is(Field::FibDaddrType, kind)], rest);
-            }
-        }
-    }
-    silent(vec![build::network(Field::IpDaddr, multicast_v4())], rest);
-    silent(vec![build::network(Field::Ip6Daddr, multicast_v6())], rest);
-    let [udp, tcp] = noise_ports(unit);
-    let port = |protocol, side| Field::Port(protocol, side);
-    silent(vec![build::in_set(&[port(PortProtocol::Udp, Side::Dest)], &udp)], smb);
-    let high = PortRange { first: 1024, last: 65535 };
-    silent(vec![build::udp_sport(137), build::port(PortProtocol::Udp, Side::Dest, high)], smb);
-    silent(vec![build::in_set(&[port(PortProtocol::Tcp, Side::Dest)], &tcp)], smb);
-    silent(vec![build::udp_dport(1900)], rest);
-    silent(vec![build::not_masked(Field::TcpFlags, FIN | SYN | RST | ACK, SYN)], rest);
-    silent(vec![build::udp_sport(53)], rest);
-    chain.finish()
-}
-
-/// The preambles of a table.
-pub(super) fn preambles(family: TableFamily, mode: RejectMode, unit: &mut Unit) {
-    let drop = build::drop();
-    let mut all = vec![(PREAMBLE_DROP, drop.clone(), drop.clone())];
-    match family {
-        TableFamily::Inet => all.push((PREAMBLE_REJECT, build::goto(reject::REJECT), drop)),
-        TableFamily::Bridge | TableFamily::Netdev => {
-            all.push((PREAMBLE_PASS, build::goto(reject::REJECT_GUEST), build::accept()));
-            if mode == RejectMode::Divert {
-                all.push((PREAMBLE_DIVERT, build::goto(divert::DIVERT), drop));
-            }
-        }
-    }
-    for (name, smb, rest) in all {
-        let chain = preamble(family, name, &smb, &rest, unit);
-        unit.chains.push(chain);
-    }
-}
-
-/// The log line of a policy; policy ACCEPT is never logged.
-pub(super) fn policy_log(
-    context: Context<'_>,
-    level: Option<LogLevel>,
-    action: Action,
-    origin: Origin,
-    chain: &mut ChainBuilder,
-) {
-    let Some(level) = level.filter(|_| action != Action::Accept && context.zone.logs(action)) else { return };
-    let message = format!("policy {}", action.as_str());
-    let statements: Vec<Statement> =
-        log::statements(context.label, level, &message, context.log_rate).collect();
-    chain.rule(origin, statements);
-}
-
-/// Log and verdict at the end of a zone.
-pub(super) fn policy(
-    context: Context<'_>,
-    level: Option<LogLevel>,
-    action: Action,
-    origin: Origin,
-    chain: &mut ChainBuilder,
-) {
-    policy_log(context, level, action, origin, chain);
-    let mut statements = Vec::new();
-    if context.zone != Zone::VnetReject || action != Action::Accept {
-        statements.push(build::counter());
-    }
-    statements.push(context.verdict(action));
-    chain.rule(origin, statements);
 }
 
 /// Limits new TCP connections by source, before connection tracking: below the limit a packet goes on.

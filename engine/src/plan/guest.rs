@@ -4,7 +4,7 @@ use super::log::Label;
 use super::rules::{self, Context, Zone};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
-use super::{divert, filters, ipfilter, reject};
+use super::{divert, filters, ipfilter, policy, reject};
 use crate::inputs::RejectMode;
 use crate::model::rule::Action;
 use crate::resolve::{Guest, Nic, Resolved};
@@ -73,11 +73,11 @@ fn zone(context: Context<'_>, guest: &Guest, unit: &mut Unit) {
     let origin = Origin::Option { name: option, at: policy.at };
     // Noise is silent where the policy would log it; otherwise its drop is the policy's own.
     if zone == Zone::GuestIn && policy.value == Action::Reject && context.mode == RejectMode::Divert {
-        chain.rule(origin, vec![build::jump(filters::PREAMBLE_DIVERT)]);
+        chain.rule(origin, vec![build::jump(policy::PREAMBLE_DIVERT)]);
     } else if zone == Zone::GuestIn && policy.value != Action::Accept && level.value.is_some() {
-        chain.rule(origin, vec![build::jump(filters::PREAMBLE_DROP)]);
+        chain.rule(origin, vec![build::jump(policy::PREAMBLE_DROP)]);
     }
-    filters::policy(context, level.value, policy.value, origin, &mut chain);
+    policy::policy(context, level.value, policy.value, origin, &mut chain);
     unit.chains.push(chain.finish());
 }
 

@@ -2,6 +2,7 @@
 
 use super::filters::{self, Ends};
 use super::log::Label;
+use super::policy;
 use super::rules::{self, Context, Zone};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
@@ -54,8 +55,8 @@ fn input(resolved: &Resolved, table: &mut Unit) {
         End { option: "policy_in", policy: resolved.datacenter.policy_in, level: resolved.host.log_level_in };
     match end.policy.value {
         Action::Accept => {}
-        Action::Drop => jump_preamble(filters::PREAMBLE_DROP, &end, &mut base),
-        Action::Reject => jump_preamble(filters::PREAMBLE_REJECT, &end, &mut base),
+        Action::Drop => jump_preamble(policy::PREAMBLE_DROP, &end, &mut base),
+        Action::Reject => jump_preamble(policy::PREAMBLE_REJECT, &end, &mut base),
     }
     end.write(context(resolved, Zone::HostIn, "cluster-in"), &mut base);
     table.chains.push(base.finish());
@@ -120,7 +121,7 @@ impl End {
     }
 
     fn write(&self, context: Context<'_>, base: &mut ChainBuilder) {
-        filters::policy(context, self.level.value, self.policy.value, self.origin(), base);
+        policy::policy(context, self.level.value, self.policy.value, self.origin(), base);
     }
 }
 

@@ -4,7 +4,7 @@ use super::groups;
 use super::rules::{self, Zone};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
-use super::{bridge, filters, host, reject};
+use super::{bridge, filters, host, policy, reject};
 use crate::model::address::Family;
 use crate::resolve::Resolved;
 use crate::ruleset::field::Side;
@@ -15,7 +15,7 @@ pub(super) fn skeleton(resolved: &Resolved) -> Unit {
     let mut table = Unit::default();
     base_chains(resolved, &mut table);
     filters::refusals(resolved, resolved.host.log_level_in.value, &mut table);
-    filters::preambles(TableFamily::Inet, resolved.reject_mode, &mut table);
+    policy::preambles(TableFamily::Inet, resolved.reject_mode, &mut table);
     table.chains.push(reject::answers(TableFamily::Inet));
     host::zones(resolved, &mut table);
     for zone in [Zone::HostIn, Zone::HostOut, Zone::HostForward] {

@@ -16,6 +16,7 @@ mod lists;
 mod log;
 mod memo;
 mod overlap;
+mod policy;
 mod reject;
 mod rules;
 mod shared;

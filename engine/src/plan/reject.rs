@@ -6,6 +6,7 @@
 
 use super::filters::{self, Ends};
 use super::overlap;
+use super::policy;
 use super::rules::{self, Zone};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
@@ -218,8 +219,8 @@ fn policy(guest: &Guest, context: rules::Context<'_>, chain: &mut ChainBuilder) 
     let setting = guest.options.policy_in;
     let origin = Origin::Option { name: "policy_in", at: setting.at };
     if setting.value == Action::Reject {
-        chain.rule(origin, vec![build::jump(filters::PREAMBLE_PASS)]);
-        filters::policy_log(context, guest.options.log_level_in.value, setting.value, origin, chain);
+        chain.rule(origin, vec![build::jump(policy::PREAMBLE_PASS)]);
+        policy::policy_log(context, guest.options.log_level_in.value, setting.value, origin, chain);
         chain.rule(origin, vec![build::counter(), build::goto(REJECT_GUEST)]);
     } else {
         chain.rule(origin, vec![build::accept()]);

@@ -2,6 +2,7 @@
 
 use super::filters::{self, Ends};
 use super::log::Label;
+use super::policy;
 use super::reject;
 use super::rules::{self, Context, Zone};
 use super::shared::Shared;
@@ -96,5 +97,5 @@ fn body(resolved: &Resolved, vnet: &Vnet, zone: Zone, chain: &mut ChainBuilder, 
     rules::write(context, &vnet.rules, chain, unit);
     let policy = vnet.options.policy_forward;
     let origin = Origin::Option { name: "policy_forward", at: policy.at };
-    filters::policy(context, vnet.options.log_level_forward.value, policy.value, origin, chain);
+    policy::policy(context, vnet.options.log_level_forward.value, policy.value, origin, chain);
 }
