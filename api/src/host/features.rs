@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nft_ffi::{CheckError, Nft};
+use nft_ffi::{CheckError, Nft, Rejected};
 
 use crate::features::Feature;
 
@@ -12,24 +12,41 @@ use crate::features::Feature;
 /// When a probe fails for a reason other than a refusal, or when the simplest table is refused: then all probes
 /// would be, and say nothing.
 pub fn missing(nft: &mut Nft, wanted: &BTreeSet<Feature>) -> Result<BTreeSet<Feature>, CheckError> {
-    // All at once, because a dry run waits for the kernel for some milliseconds; one by one only if that fails.
-    let all: String = wanted.iter().map(|feature| feature.probe()).collect();
-    match nft.check(&all) {
-        Ok(()) => return Ok(BTreeSet::new()),
-        Err(CheckError::Rejected(_)) => {}
-        Err(error) => return Err(error),
-    }
+    // All at once, because a dry run waits for the kernel for some milliseconds; one by one only if that leaves doubts.
+    let Err(rejected) = asked(nft, wanted)? else { return Ok(BTreeSet::new()) };
     nft.check("table inet proxmox-firewall-probe {\n}\n")?;
+    let named = named(&rejected, wanted);
+    let rest = wanted.difference(&named).copied().collect();
+    if !named.is_empty() && asked(nft, &rest)?.is_ok() {
+        return Ok(named);
+    }
     let mut missing = BTreeSet::new();
     for feature in wanted {
-        match nft.check(&feature.probe()) {
-            Ok(()) => {}
-            Err(CheckError::Rejected(rejected)) => {
-                tracing::debug!(stage = "features", feature = %feature.name(), %rejected, "missing");
-                missing.insert(*feature);
-            }
-            Err(error) => return Err(error),
+        if asked(nft, &[*feature].into())?.is_err() {
+            missing.insert(*feature);
         }
     }
     Ok(missing)
+}
+
+/// Whether the kernel has all of these, else what it complains about.
+fn asked(nft: &mut Nft, wanted: &BTreeSet<Feature>) -> Result<Result<(), Rejected>, CheckError> {
+    let script: String = wanted.iter().map(|feature| feature.probe()).collect();
+    match nft.check(&script) {
+        Ok(()) => Ok(Ok(())),
+        Err(CheckError::Rejected(rejected)) => {
+            tracing::debug!(stage = "features", %rejected, "missing");
+            Ok(Err(rejected))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The features in whose lines something was refused. The kernel goes on after an error, and reports all of them.
+fn named(rejected: &Rejected, wanted: &BTreeSet<Feature>) -> BTreeSet<Feature> {
+    let lines = |feature: &Feature| std::iter::repeat_n(*feature, feature.probe().lines().count());
+    let of_line: Vec<Feature> = wanted.iter().flat_map(lines).collect();
+    let refused =
+        rejected.errors.iter().filter_map(|error| usize::try_from(error.line?).ok()?.checked_sub(1));
+    refused.filter_map(|line| of_line.get(line).copied()).collect()
 }

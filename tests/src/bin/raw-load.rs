@@ -5,11 +5,13 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use engine::inputs::{Inputs, Settings};
 use engine::render::netlink::full;
 use firewall_tests::generate::{Size, tree};
 use firewall_tests::namespace::Namespace;
 use firewall_tests::netlink::{commit, missing, reduce};
 use nft_ffi::netlink::Socket;
+use proxmox_firewall::features::reject_can;
 
 /// Loads; other programs disturb some of them.
 const RUNS: usize = 3;
@@ -21,7 +23,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(rules) = rules.first() {
         size.rules_per_guest = rules.parse()?;
     }
-    let ruleset = reduce(&engine::compile(&tree(&size).inputs()).plan.ruleset, &missing()?);
+    // In the reject mode that the service has on this kernel.
+    let missing = missing()?;
+    let settings = Settings { reject_can: Some(reject_can(&missing)), ..Settings::default() };
+    let inputs = Inputs { settings, ..tree(&size).inputs() };
+    let ruleset = reduce(&engine::compile(&inputs).plan.ruleset, &missing);
     let n_rules: usize =
         ruleset.tables.iter().flat_map(|table| &table.chains).map(|chain| chain.rules.len()).sum();
     let (mut render, mut load, mut cpu) = (Duration::MAX, Duration::MAX, Duration::MAX);
