@@ -196,6 +196,8 @@ impl KnownTable {
         if missing.contains(&super::conntrack(self.family)) {
             left.helpers.clear();
         }
+        // Base chains that have lost all their rules cost every frame and do nothing.
+        left.chains.retain(|chain| chain.base.is_none() || !chain.rules.is_empty());
         let n_left_out: usize = self.chains.iter().map(|known| known.left.n_left_out).sum();
         losses.push(format!(
             "THIS BUILD DOES NOT PROTECT: {n_left_out} rules of table {} {} are left out, because this kernel lacks {}",

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use engine::Compiled;
+use engine::diff::diff;
 use engine::inputs::HostFacts;
 use engine::plan::HOST_TABLE;
 use engine::resolve::{Corosync, Ipset};
@@ -106,21 +107,24 @@ pub fn concerns(flow: &Flow, caller: Option<IpAddr>) -> bool {
     Service::of(flow.protocol, flow.dest_port).is_some() || Some(flow.source) == caller
 }
 
-/// The node's own connections meet the same under both: nothing of theirs can be cut.
+/// The node's own connections meet the same under both: nothing of theirs can be cut. Lines that have only moved in their
+/// file make no difference.
 pub fn is_equal(rulesets: [&Ruleset; 2]) -> bool {
-    let [old, new] = rulesets.map(|ruleset| ruleset.table(TableFamily::Inet, HOST_TABLE));
-    old == new
+    let [old, new] = rulesets.map(host_table);
+    diff(&old, &new).is_empty()
+}
+
+/// The host's table alone: what the node itself says and hears does not meet guests' chains.
+fn host_table(ruleset: &Ruleset) -> Ruleset {
+    Ruleset { tables: ruleset.table(TableFamily::Inet, HOST_TABLE).cloned().into_iter().collect() }
 }
 
 /// Finds what a change would cut.
 pub fn cuts(change: &Change<'_>) -> Report {
-    let tables = [change.old, change.new].map(|side| side.ruleset.table(TableFamily::Inet, HOST_TABLE));
-    let [old, Some(new)] = tables else { return Report::default() };
-    if old == Some(new) {
+    let [old, new] = [change.old, change.new].map(|side| host_table(side.ruleset));
+    if new.tables.is_empty() || diff(&old, &new).is_empty() {
         return Report::default();
     }
-    // The host's table alone: what the node itself says and hears does not meet guests' chains.
-    let [old, new] = [old, Some(new)].map(|table| Ruleset { tables: table.cloned().into_iter().collect() });
     let around = Surroundings::new(change.facts);
     let ways = ways(change, &around);
     let truncated = ways.len() > N_TRIED_MAX;
