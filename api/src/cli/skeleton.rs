@@ -16,7 +16,7 @@ pub(super) fn run(wanted: &Wanted) -> anyhow::Result<Outcome> {
         Err(_) => HostFacts { node: "localhost".to_owned(), ..HostFacts::default() }.into(),
     };
     let files = [(CLUSTER.to_owned(), FileContent::text("[OPTIONS]\nenable: 1\n"))].into();
-    let compiled = compile(&Inputs { files, facts: facts.into(), ..Inputs::default() });
+    let compiled = compile(&Inputs { files, facts, ..Inputs::default() });
     print(&render::text(&compiled.plan.ruleset))?;
     Ok(Outcome::Clean)
 }

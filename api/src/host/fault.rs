@@ -1,8 +1,9 @@
 //! Faults that tests inject. Programs that are built for release have none of it.
 //!
 //! `PROXMOX_FIREWALL_FAULT` names a file with one line: `stop POINT`, and the process stops for good when it comes to that
-//! point, which the file then tells (`stopped POINT`): whoever waits for that can kill it there. Or `refuse TEXT`: the
-//! kernel is given something that it refuses with every transaction that has the text in it.
+//! point, which the file then tells (`stopped POINT`): whoever waits for that can kill it there. `wait POINT`: it goes on
+//! when the file no longer says `waiting POINT`. Or `refuse TEXT`: the kernel is given something that it refuses with every
+//! transaction that has the text in it.
 
 /// The points: each phase of an attempt, and each write to disk.
 pub const POINTS: [&str; 9] = [
@@ -20,13 +21,19 @@ pub const POINTS: [&str; 9] = [
 /// The process may stop here.
 #[cfg(debug_assertions)]
 pub fn point(name: &str) {
-    let Some((path, line)) = line() else { return };
-    if line.strip_prefix("stop ") != Some(name) {
-        return;
+    let Some((path, text)) = line() else { return };
+    if text.strip_prefix("stop ") == Some(name) {
+        let _told = std::fs::write(path, format!("stopped {name}"));
+        loop {
+            std::thread::park();
+        }
     }
-    let _told = std::fs::write(path, format!("stopped {name}"));
-    loop {
-        std::thread::park();
+    if text.strip_prefix("wait ") == Some(name) {
+        let waiting = format!("waiting {name}");
+        let _told = std::fs::write(path, &waiting);
+        while line().is_some_and(|(_, text)| text == waiting) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 }
 

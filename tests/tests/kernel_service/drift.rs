@@ -7,7 +7,7 @@ use firewall_tests::namespace::run;
 use firewall_tests::service::{Node, Running, generation};
 use serde_json::Value;
 
-use super::{CLUSTER, CLUSTER_FW, HOST_FW, clean, node, probe, rule, times};
+use super::{CLUSTER, CLUSTER_FW, HOST_FW, clean, host, node, probe, rule, times};
 
 fn n_repairs(status: &Value) -> u64 {
     status["drift"]["n_repairs"].as_u64().unwrap_or(0)
@@ -53,6 +53,32 @@ fn an_edit_is_undone_and_told() -> Result<(), Failure> {
     let drift = repaired(&node, &service, "insert rule inet proxmox-firewall input accept")?;
     assert!(drift["what"].as_str().is_some_and(|what| what.contains("made 1 rule")), "{drift}");
     assert_eq!(node.nft("-s list ruleset")?, before);
+    Ok(())
+}
+
+/// Nobody listens while a large change is written.
+#[test]
+fn an_edit_in_the_middle_of_a_large_change_is_undone_and_told() -> Result<(), Failure> {
+    let node = node()?;
+    let service = node.start()?;
+    let number = generation(&service.status()?);
+    let many: String = (1..1500).map(|port| format!("IN ACCEPT -p tcp -dport {port}\n")).collect();
+    node.fault("wait sending")?;
+    node.write(HOST_FW, &host(&many))?;
+    let began = Instant::now();
+    while node.fault_now() != "waiting sending" {
+        assert!(began.elapsed() < Duration::from_secs(30), "nothing is sent");
+    }
+    node.nft("insert rule inet proxmox-firewall input accept")?;
+    node.fault("")?;
+    service.until_newer(number)?;
+    let status = service.until("a repair", |status| n_repairs(status) > 0)?;
+    let what = &status["drift"]["what"];
+    assert!(what.as_str().is_some_and(|what| what.contains("while much was written")), "{what}");
+    let held = node.nft("-s list chain inet proxmox-firewall input")?;
+    assert!(!held.lines().any(|line| line.trim() == "accept"), "{held}");
+    let rules = node.nft("-s list chain inet proxmox-firewall host-in")?;
+    assert_eq!(rules.matches("tcp dport").count(), 1499);
     Ok(())
 }
 
