@@ -63,20 +63,10 @@ pub(crate) fn start(files: Option<Files>, facts: HostFacts) -> Handle {
 
 fn nothing() -> Published {
     Published {
-        state: State::Failed,
         cause: "nothing was read yet".to_owned(),
         since: SystemTime::UNIX_EPOCH,
-        generation: None,
-        candidate: None,
-        hold: false,
-        confirm: None,
-        confirm_until: None,
-        recent: Vec::new(),
-        missing: [].into(),
         probed: [crate::features::Feature::InetConntrack].into(),
-        refused_guests: Vec::new(),
-        warnings: Vec::new(),
-        drift: None,
+        ..Published::starting()
     }
 }
 

@@ -77,10 +77,12 @@ impl Reconciler {
         let because = published.generation.as_ref().map_or(Cause::Start, |generation| generation.cause);
         let is_news = last.state != state
             || last.generation.as_ref().map(|g| g.number) != published.generation.as_ref().map(|g| g.number);
-        self.publish.send_replace(published.clone());
+        // To take a generation of thousands of guests apart takes time: those who listen hear first.
+        let before = self.publish.send_replace(published.clone());
         if is_news {
             let _nobody_listens = self.events.send(Event::Published(published, because));
         }
+        drop((before, last));
     }
 
     fn all_warnings(&self) -> Vec<String> {

@@ -327,7 +327,7 @@ impl Port {
 }
 
 /// The other end of a veth pair between two bridges, by PVE's names: a firewall bridge's, or a VNet's.
-pub(super) fn veth_peer(name: &str) -> Option<String> {
+pub fn veth_peer(name: &str) -> Option<String> {
     let swap = |from: &str, to: &str, infix: (char, char)| {
         let (vmid, index) = name.strip_prefix(from)?.split_once(infix.0)?;
         Some(format!("{to}{vmid}{}{index}", infix.1))

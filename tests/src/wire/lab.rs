@@ -16,6 +16,7 @@ use engine::model::guest::{Guest, GuestKind};
 use engine::model::names::Vmid;
 use engine::ruleset::{Ruleset, SetKind};
 use engine::simulate::Packet;
+use engine::simulate::world::veth_peer;
 use engine::transaction;
 use nix::sys::socket::AddressFamily;
 
@@ -342,20 +343,7 @@ fn last_of(network: Cidr) -> Option<IpAddr> {
 /// Ports whose other end is not in the node.
 fn ends(facts: &HostFacts) -> impl Iterator<Item = &Link> {
     let others = facts.links.iter().filter(|link| link.kind == LinkKind::Other && link.name != "lo");
-    others.filter(|link| inner_peer(&link.name).is_none())
-}
-
-/// The other end of a pair that joins two bridges of the node.
-fn inner_peer(name: &str) -> Option<String> {
-    let swap = |from: &str, to: &str, infix: (char, char)| {
-        let (vmid, index) = name.strip_prefix(from)?.split_once(infix.0)?;
-        Some(format!("{to}{vmid}{}{index}", infix.1))
-    };
-    let plain = |from: &str, to: &str| Some(format!("{to}{}", name.strip_prefix(from)?));
-    swap("fwln", "fwpr", ('i', 'p'))
-        .or_else(|| swap("fwpr", "fwln", ('p', 'i')))
-        .or_else(|| plain("ln_", "pr_"))
-        .or_else(|| plain("pr_", "ln_"))
+    others.filter(|link| veth_peer(&link.name).is_none())
 }
 
 /// Commands of `ip` that make the links, bridges first.
@@ -371,7 +359,7 @@ fn links(facts: &HostFacts) -> String {
             );
         }
     }
-    for (inner, outer) in facts.links.iter().filter_map(|link| Some((&link.name, inner_peer(&link.name)?))) {
+    for (inner, outer) in facts.links.iter().filter_map(|link| Some((&link.name, veth_peer(&link.name)?))) {
         if inner.starts_with("fwln") || inner.starts_with("ln_") {
             let _ = writeln!(batch, "link add {inner} type veth peer name {outer}");
         }
@@ -512,5 +500,5 @@ fn outer_port(facts: &HostFacts, bridge: &str) -> Option<String> {
     let inner = facts.links.iter().find(|link| {
         link.master.as_deref() == Some(bridge) && bridge.starts_with("fwbr") && link.name.starts_with("fwln")
     });
-    inner_peer(&inner?.name)
+    veth_peer(&inner?.name)
 }
