@@ -322,3 +322,24 @@ impl RejectMode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FileContent, Files};
+
+    #[test]
+    fn files_tell_what_changed() {
+        let files = |all: &[(&str, &str)]| -> Files {
+            all.iter().map(|(path, text)| ((*path).to_owned(), FileContent::text(text))).collect()
+        };
+        let before = files(&[("/a", "1"), ("/b", "1"), ("/d", "1")]);
+        let now = files(&[("/b", "1"), ("/c", "1"), ("/d", "2"), ("/e", "1")]);
+        assert_eq!(now.changed_since(&before), ["/a", "/c", "/d", "/e"]);
+        assert!(before.changed_since(&files(&[("/a", "1"), ("/b", "1"), ("/d", "1")])).is_empty());
+        let mut copy = before.clone();
+        assert!(copy.is_clone_of(&before));
+        copy.remove("/a");
+        assert!(!copy.is_clone_of(&before) && before.contains_key("/a"));
+        assert_eq!(copy.changed_since(&before), ["/a"]);
+    }
+}

@@ -193,7 +193,9 @@ impl World {
             self.bridge_nf = Some(news.to_owned());
         }
         let is_new = self.facts.bridge_nf_stuck != is_stuck;
-        Arc::make_mut(&mut self.facts).bridge_nf_stuck = is_stuck;
+        if is_new {
+            Arc::make_mut(&mut self.facts).bridge_nf_stuck = is_stuck;
+        }
         is_new
     }
 
