@@ -29,11 +29,14 @@ impl LastGood {
 
     /// Takes over what is good of a generation.
     pub(super) fn remember(&mut self, generation: &Generation) {
-        let opened = opened(generation);
-        let changed = generation.files.changed_since(&self.from);
+        self.take(&generation.files, opened(generation));
+    }
+
+    fn take(&mut self, files: &Files, opened: BTreeSet<String>) {
+        let changed = files.changed_since(&self.from);
         let closed = self.opened.difference(&opened);
         for path in changed.iter().chain(closed).filter(|path| path.ends_with(".fw")) {
-            match generation.files.get(path) {
+            match files.get(path) {
                 Some(content) if !opened.contains(path) => {
                     self.files.insert(path.clone(), content.clone());
                 }
@@ -42,7 +45,7 @@ impl LastGood {
             }
         }
         self.opened = opened;
-        self.from = generation.files.clone();
+        self.from = files.clone();
     }
 }
 
@@ -56,4 +59,31 @@ fn opened(generation: &Generation) -> BTreeSet<String> {
         Place::Host => None,
     });
     path.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::inputs::{FileContent, Files};
+
+    use super::LastGood;
+
+    fn files(all: &[(&str, &str)]) -> Files {
+        all.iter().map(|(path, text)| ((*path).to_owned(), FileContent::text(text))).collect()
+    }
+
+    /// Each step: the files, those in which something was opened, and what is good then.
+    #[test]
+    fn a_file_that_opens_something_keeps_its_last_good_version() {
+        let mut good = LastGood::new(files(&[("/a.fw", "0"), ("/gone.fw", "0")]));
+        for (now, opened, expected) in [
+            (&[("/a.fw", "1"), ("/b.fw", "1"), ("/c.conf", "1")][..], &["/b.fw"][..], &[("/a.fw", "1")][..]),
+            (&[("/a.fw", "2"), ("/b.fw", "1")], &["/a.fw", "/b.fw"], &[("/a.fw", "1")]),
+            // What another file lacked is there.
+            (&[("/a.fw", "2"), ("/b.fw", "1")], &[], &[("/a.fw", "2"), ("/b.fw", "1")]),
+            (&[("/b.fw", "1")], &["/b.fw"], &[("/b.fw", "1")]),
+        ] {
+            good.take(&files(now), opened.iter().map(|path| (*path).to_owned()).collect());
+            assert!(good.files().changed_since(&files(expected)).is_empty(), "{:?}", good.files());
+        }
+    }
 }
