@@ -12,6 +12,7 @@ mod guest;
 mod host;
 mod inet;
 mod ipfilter;
+mod listed;
 mod lists;
 mod log;
 mod memo;

@@ -2,7 +2,7 @@
 //! stand in the order of their cost: interface, transport, address, set.
 
 use super::groups::{self, Call};
-use super::lists::{self, List};
+use super::lists::{self, Cost, List};
 use super::log::{self, Label};
 use super::unit::{ChainBuilder, Unit};
 use super::{divert, reject};
@@ -237,21 +237,21 @@ impl Writer<'_> {
         let bridge = self.context.zone.family() == TableFamily::Bridge;
         let protocol = protocol(&variant.transport, family, rule, bridge);
         let origin = Origin::Line(self.line.rule.span);
-        let lists = lists::lists(rule, variant, family, origin, self.unit);
-        let n_ways: usize = lists.iter().flatten().map(List::n_ways).product();
-        let n_conditions = head.len() + protocol.iter().flatten().count() + lists.iter().flatten().count();
+        let lists = lists::lists(self.context, rule, variant, family, origin, self.unit);
+        let n_ways: usize = lists.iter().map(List::n_ways).product();
+        let n_conditions = head.len() + protocol.iter().flatten().count() + lists.len();
         let n_actions = 1 + usize::from(self.context.zone.counts(rule.action));
         for way in 0..n_ways {
             let mut statements = Vec::with_capacity(n_conditions + n_actions);
             statements.extend_from_slice(head);
             statements.extend(protocol.iter().flatten().cloned());
-            // Look-ups cost most.
-            for look_ups in [false, true] {
+            for wanted in Cost::ASCENDING {
                 let mut faster = n_ways;
-                for list in lists.iter().flatten() {
+                for list in &lists {
                     faster /= list.n_ways();
-                    if list.is_look_up() == look_ups {
-                        statements.push(list.condition(way / faster % list.n_ways()));
+                    let (cost, condition) = list.way(way / faster % list.n_ways());
+                    if *cost == wanted {
+                        statements.push(condition.clone());
                     }
                 }
             }

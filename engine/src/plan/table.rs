@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::shared::Shared;
-use super::unit::{Contribution, NamedIpset, address_set, address_set_name, same_or_new};
+use super::unit::{
+    Contribution, NamedIpset, SharedElements, address_set, address_set_name, same_or_new,
+};
 use crate::model::names::{IfName, Vmid};
 use crate::resolve::{Ipset, Ipsets};
-use crate::ruleset::{Chain, Element, Name, Origin, Set, Statement, Table, TableFamily, Verdict};
+use crate::ruleset::{Chain, Name, Origin, Set, Statement, Table, TableFamily, Verdict};
 
 /// Whose contribution it is; contributions stand in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +62,8 @@ pub(super) fn table(
     fresh.shared.retain(is_wanted);
     fresh.named |= memo.shared.keys().any(|shared| !is_wanted(shared));
     memo.shared.retain(|shared, _| is_wanted(shared));
-    let all_shared = || Shared::ALL.iter().copied().filter(is_wanted);
-    fresh.shared.extend(all_shared().filter(|shared| !memo.shared.contains_key(shared)));
+    let fixed = || Shared::FIXED.iter().copied().filter(is_wanted);
+    fresh.shared.extend(fixed().filter(|shared| !memo.shared.contains_key(shared)));
     if fresh.listed {
         memo.listed = listed(&contributions);
     }
@@ -70,8 +72,12 @@ pub(super) fn table(
         memo.ipsets = ipsets.clone();
     }
     for (shared, elements) in elements(&contributions, &fresh.shared) {
-        let set = same_or_new(memo.shared.get(&shared), shared.set(elements));
-        memo.shared.insert(shared, set);
+        if shared.is_numbered() && elements.is_empty() {
+            memo.shared.remove(&shared);
+        } else {
+            let set = same_or_new(memo.shared.get(&shared), shared.set(elements));
+            memo.shared.insert(shared, set);
+        }
     }
     if fresh.listed || fresh.named || !fresh.shared.is_empty() {
         let named = memo.named.values().map(|(_, set)| set);
@@ -133,19 +139,11 @@ impl Fresh {
         fn ipsets(of: Option<&Contribution>) -> &[NamedIpset] {
             of.map_or(&[], |of| &of.ipsets)
         }
-        fn elements(of: Option<&Contribution>) -> &[(Shared, Element)] {
-            of.map_or(&[], |of| &of.elements)
-        }
         self.named |= ipsets(before) != ipsets(now);
-        let (before, now) = (elements(before), elements(now));
-        if before != now {
-            let kinds: BTreeSet<Shared> = before.iter().chain(now).map(|(shared, _)| *shared).collect();
-            let differs = |shared: &Shared| {
-                let of = |(kind, _): &&(Shared, Element)| kind == shared;
-                !before.iter().filter(of).eq(now.iter().filter(of))
-            };
-            self.shared.extend(kinds.into_iter().filter(differs));
-        }
+        let none = SharedElements::new();
+        let [before, now] = [before, now].map(|of| of.map_or(&none, |of| &of.elements));
+        let differs = |shared: &&Shared| before.get(*shared) != now.get(*shared);
+        self.shared.extend(before.keys().chain(now.keys()).filter(differs));
     }
 }
 
@@ -185,14 +183,14 @@ fn named(
 }
 
 /// The elements of these maps, ascending by key; of equal keys the first one counts.
-fn elements(contributions: &Contributions, wanted: &BTreeSet<Shared>) -> BTreeMap<Shared, Vec<Element>> {
-    let mut all: BTreeMap<Shared, Vec<Element>> = wanted.iter().map(|shared| (*shared, Vec::new())).collect();
+fn elements(contributions: &Contributions, wanted: &BTreeSet<Shared>) -> SharedElements {
+    let mut all: SharedElements = wanted.iter().map(|shared| (*shared, Vec::new())).collect();
     if all.is_empty() {
         return all;
     }
-    for (shared, element) in contributions.iter().flat_map(|(_, contribution)| &contribution.elements) {
-        if let Some(elements) = all.get_mut(shared) {
-            elements.push(element.clone());
+    for (shared, elements) in contributions.iter().flat_map(|(_, contribution)| &contribution.elements) {
+        if let Some(all) = all.get_mut(shared) {
+            all.extend_from_slice(elements);
         }
     }
     for elements in all.values_mut() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
+use super::listed::Lists;
 use super::shared::Shared;
 use crate::divert::Pair;
 use crate::model::address::{Family, IpInterval};
@@ -22,7 +23,11 @@ pub(super) struct Unit {
     pub(super) chains: Vec<Chain>,
     sets: BTreeMap<Name, Set>,
     ipsets: BTreeMap<NamedIpset, Name>,
-    elements: Vec<(Shared, Element)>,
+    elements: SharedElements,
+    /// Lists of ports in sets by device.
+    pub(super) device_ports: Lists,
+    /// Lists of ports in sets by bridge and MAC.
+    pub(super) mac_ports: Lists,
     /// Base chains at the devices of a guest; they are in a table of their own.
     pub(super) egress: Vec<Chain>,
     /// Pairs to the bridge that answers.
@@ -33,6 +38,9 @@ pub(super) struct Unit {
 /// together: a thousand guests name it, and it is built once.
 pub(super) type NamedIpset = (Arc<str>, Family);
 
+/// Elements by the set that they are for.
+pub(super) type SharedElements = BTreeMap<Shared, Vec<Element>>;
+
 /// A finished unit, which generations share.
 #[derive(Debug)]
 pub(super) struct Contribution {
@@ -41,7 +49,7 @@ pub(super) struct Contribution {
     pub(super) chains: Vec<Arc<Chain>>,
     pub(super) sets: BTreeMap<Name, Arc<Set>>,
     pub(super) ipsets: Vec<NamedIpset>,
-    pub(super) elements: Vec<(Shared, Element)>,
+    pub(super) elements: SharedElements,
     pub(super) egress: Vec<Arc<Chain>>,
     pub(super) pairs: Vec<Pair>,
 }
@@ -49,7 +57,11 @@ pub(super) struct Contribution {
 impl Unit {
     /// Adds an element to a shared set.
     pub(super) fn element(&mut self, shared: Shared, key: impl Into<Box<[Value]>>, origin: Origin) {
-        self.elements.push((shared, Element { key: key.into(), data: ElementData::None, origin }));
+        self.insert(shared, Element { key: key.into(), data: ElementData::None, origin });
+    }
+
+    fn insert(&mut self, shared: Shared, element: Element) {
+        self.elements.entry(shared).or_default().push(element);
     }
 
     /// Adds a key to a shared verdict map.
@@ -60,13 +72,12 @@ impl Unit {
         verdict: Verdict,
         origin: Origin,
     ) {
-        let data = ElementData::Verdict(verdict);
-        self.elements.push((shared, Element { key: key.into(), data, origin }));
+        self.insert(shared, Element { key: key.into(), data: ElementData::Verdict(verdict), origin });
     }
 
     /// Adds a key to a shared mark map.
     pub(super) fn mark(&mut self, shared: Shared, key: impl Into<Box<[Value]>>, mark: u32, origin: Origin) {
-        self.elements.push((shared, Element { key: key.into(), data: ElementData::Mark(mark), origin }));
+        self.insert(shared, Element { key: key.into(), data: ElementData::Mark(mark), origin });
     }
 
     /// The kernel set of one family of an IPSet that the cluster shares: `v4-dc/<name>`.

@@ -316,7 +316,7 @@ fn macros() {
     check("IN Nosuch(DROP)", "R014 skipped IN DROP");
     check(
         "IN SMB(DROP) -source +a",
-        "IN DROP from set None/a | udp >135-135,445-445 | udp >137-139 | udp 137-137>1024-65535 \
+        "IN DROP from set None/a | udp >135-135,137-139,445-445 | udp 137-137>1024-65535 \
          | tcp >135-135,139-139,445-445",
     );
 }

@@ -154,7 +154,8 @@ impl<'a> Asked<'a> {
             (Some(wanted), Some(family)) => wanted == family,
             (None, _) | (_, None) => true,
         };
-        called.components.iter().filter(fits).map(|component| self.with(component, called)).collect()
+        let components = called.components.iter().filter(fits).map(|component| self.with(component, called));
+        Ok(joined(components.collect::<Result<_, _>>()?))
     }
 
     fn with(&self, component: &MacroComponent, called: &Macro) -> Result<Component, Refused<'a>> {
@@ -178,6 +179,36 @@ impl<'a> Asked<'a> {
             MacroTransport::Other(number) => Transport::Other(number),
         };
         Ok(Component { family: component.family, transport })
+    }
+}
+
+/// Components that differ in their destination ports alone are one, with all of these.
+fn joined(components: Vec<Component>) -> Vec<Component> {
+    let mut all: Vec<Component> = Vec::with_capacity(components.len());
+    for component in components {
+        if !all.iter_mut().any(|known| join(known, &component)) {
+            all.push(component);
+        }
+    }
+    all
+}
+
+/// Whether `known` took the ports of `more`.
+fn join(known: &mut Component, more: &Component) -> bool {
+    match (&mut known.transport, &more.transport) {
+        (
+            Transport::Ports { protocol, sport, dport },
+            Transport::Ports { protocol: other, sport: more_sport, dport: more_dport },
+        ) if known.family == more.family
+            && protocol == other
+            && sport == more_sport
+            && !dport.is_any()
+            && !more_dport.is_any() =>
+        {
+            *dport = PortList::new(&[dport.ranges(), more_dport.ranges()].concat());
+            true
+        }
+        _ => false,
     }
 }
 
