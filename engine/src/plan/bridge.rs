@@ -118,7 +118,7 @@ fn around_rules(resolved: &Resolved, answers: bool, table: &mut Unit) {
     filters::guests_out(resolved, table);
     policy::preambles(TableFamily::Bridge, resolved.reject_mode, table);
     if answers {
-        table.chains.push(reject::prelude(resolved));
+        reject::prelude(resolved, table);
     }
     if resolved.reject_mode == RejectMode::Divert {
         table.chains.push(divert::chain(resolved));

@@ -85,10 +85,10 @@ fn bad_flags(resolved: &Resolved) -> Refused {
 }
 
 /// Blacklist, smurfs and TCP flags for traffic towards guests.
-pub(super) fn sources(resolved: &Resolved, ends: Ends, chain: &mut ChainBuilder) {
+pub(super) fn sources(resolved: &Resolved, ends: Ends, chain: &mut ChainBuilder, unit: &mut Unit) {
     blacklist(resolved, ends, chain);
     bridge_smurfs(resolved, ends, chain);
-    tcp_flags(resolved, ends, chain);
+    tcp_flags(resolved, ends, chain, unit);
 }
 
 /// Sources in the datacenter's set `blacklist`.
@@ -144,25 +144,34 @@ pub(super) fn host_smurfs(resolved: &Resolved, chain: &mut ChainBuilder) {
     }
 }
 
-/// Combinations of flags that no connection has.
-pub(super) fn tcp_flags(resolved: &Resolved, ends: Ends, chain: &mut ChainBuilder) {
+/// Combinations of flags that no connection has: called from `chain`, in a chain of its own, which nearly all packets
+/// leave at its first rule.
+pub(super) fn tcp_flags(resolved: &Resolved, ends: Ends, chain: &mut ChainBuilder, unit: &mut Unit) {
     if !resolved.host.tcpflags.value {
         return;
     }
     let refused = bad_flags(resolved);
+    let name = match ends {
+        Ends::Dropped => "tcp-flags",
+        Ends::Pass => "tcp-flags-reject",
+    };
+    chain.rule(refused.origin, vec![build::l4proto(PortProtocol::Tcp.number()), build::jump(name)]);
+    let mut checks = ChainBuilder::regular(name, refused.origin);
     let all = FIN | SYN | RST | PSH | ACK | URG;
     let flags = |mask, value| build::masked(Field::TcpFlags, mask, value);
-    let source_port_0 = build::is(Field::Port(PortProtocol::Tcp, Side::Source), 0);
+    let source_port = Field::Port(PortProtocol::Tcp, Side::Source);
+    checks.rule(refused.origin, vec![flags(all, SYN), build::is_not(source_port, 0), build::return_()]);
     for mut conditions in [
         vec![flags(all, FIN | PSH | URG)],
         vec![flags(all, 0)],
         vec![flags(SYN | RST, SYN | RST)],
         vec![flags(SYN | FIN, SYN | FIN)],
-        vec![source_port_0, flags(FIN | SYN | RST | ACK, SYN)],
+        vec![build::is(source_port, 0), flags(FIN | SYN | RST | ACK, SYN)],
     ] {
         conditions.push(refuse(ends, refused));
-        chain.rule(refused.origin, conditions);
+        checks.rule(refused.origin, conditions);
     }
+    unit.chains.push(checks.finish());
 }
 
 /// The chains that log and drop what a filter refuses.
@@ -223,16 +232,17 @@ pub(super) fn guests_in(resolved: &Resolved, unit: &mut Unit) {
     for later in later_fragments() {
         chain.rule(FRAGMENTS, vec![later, build::goto(LATER_FRAGMENTS)]);
     }
-    tcp_flags(resolved, Ends::Dropped, &mut chain);
+    tcp_flags(resolved, Ends::Dropped, &mut chain, unit);
     invalid(resolved, &mut chain);
     let arp = build::is(Field::Protocol, ETHERTYPE_ARP);
     chain.rule(Origin::Skeleton("arp"), vec![arp, build::accept()]);
     blacklist(resolved, Ends::Dropped, &mut chain);
     bridge_smurfs(resolved, Ends::Dropped, &mut chain);
-    dhcp(Field::Oifname, [(67, 68), (547, 546)], &mut chain);
-    ndp(Field::Oifname, (133, 136), &mut chain);
     let own = build::in_set(&[Field::Oifname, Field::EtherDaddr], &Shared::Macs.name());
     connmark(vec![own], Field::Oifname, &mut chain);
+    without_tcp(&mut chain);
+    dhcp(Field::Oifname, [(67, 68), (547, 546)], &mut chain);
+    ndp(Field::Oifname, (133, 136), &mut chain);
     unit.chains.extend([chain.finish(), guests_in_pieces(resolved)]);
 }
 
@@ -264,6 +274,12 @@ fn dhcp(port: Field, ports: [(u16, u16); 2], chain: &mut ChainBuilder) {
     for (sport, dport) in ports {
         chain.rule(origin, vec![build::udp_sport(sport), build::udp_dport(dport), build::accept()]);
     }
+}
+
+/// What stands behind concerns no TCP packet.
+fn without_tcp(chain: &mut ChainBuilder) {
+    let tcp = build::l4proto(PortProtocol::Tcp.number());
+    chain.rule(Origin::Skeleton("options"), vec![tcp, build::return_()]);
 }
 
 /// Neighbour discovery by option, types `first` to `last`; only with hop limit 255 (RFC 4861) it is accepted.
@@ -302,12 +318,13 @@ pub(super) fn guests_out(resolved: &Resolved, unit: &mut Unit) {
     let advert = build::is(Field::Icmpv6Type, 134);
     chain.rule(radv, vec![advert.clone(), not_allowed, build::counter(), build::drop()]);
     super::ipfilter::check(filters_arp, &mut chain, unit);
+    connmark(Vec::new(), Field::Iifname, &mut chain);
+    without_tcp(&mut chain);
     dhcp(Field::Iifname, [(68, 67), (546, 547)], &mut chain);
     chain.rule(radv, vec![advert, build::is(Field::Ip6Hoplimit, 255), build::accept()]);
     ndp_out(&mut chain);
     let arp = build::is(Field::Protocol, ETHERTYPE_ARP);
     chain.rule(Origin::Skeleton("arp"), vec![arp, build::accept()]);
-    connmark(Vec::new(), Field::Iifname, &mut chain);
     unit.chains.push(chain.finish());
 }
 

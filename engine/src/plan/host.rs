@@ -42,7 +42,7 @@ fn input(resolved: &Resolved, table: &mut Unit) {
     let loopback = Origin::Skeleton("loopback");
     base.rule(loopback, vec![build::named(Field::Iifname, "lo"), build::accept()]);
     filters::known(&mut base);
-    filters::tcp_flags(resolved, Ends::Dropped, &mut base);
+    filters::tcp_flags(resolved, Ends::Dropped, &mut base, table);
     filters::invalid(resolved, &mut base);
     ndp(resolved, &[(133, 136)], &mut base);
     filters::blacklist(resolved, Ends::Dropped, &mut base);

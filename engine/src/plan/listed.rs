@@ -20,8 +20,8 @@ use crate::ruleset::{Field, Origin, Statement, Value, build};
 
 /// From this many on, ports are looked up.
 const MIN: usize = 3;
-/// The same where the rule asks for an address first, which keeps most packets from the look-up, or is written twice.
-const MIN_WHERE_IT_PAYS: usize = 2;
+/// The same where the rule asks for addresses, of which most packets have others.
+const MIN_WITH_ADDRESSES: usize = 2;
 
 /// Which lists of a guest lie in which sets.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl Lists {
 /// Whether the ports of this list that stand alone are looked up together, where guests' rules are written.
 pub(super) fn is_looked_up(context: Context<'_>, rule: &MatchRule, ranges: &[PortRange]) -> bool {
     let has_addresses = !matches!((&rule.source, &rule.dest), (Addresses::Any, Addresses::Any));
-    let min = if has_addresses || rule.log.is_some() { MIN_WHERE_IT_PAYS } else { MIN };
+    let min = if has_addresses { MIN_WITH_ADDRESSES } else { MIN };
     context.guest.is_some() && alone(ranges).count() >= min
 }
 

@@ -91,7 +91,8 @@ pub(super) fn lists(
 ) -> Vec<List> {
     let mut forms = forms(context, rule, variant, family, unit);
     while forms.iter().map(Form::n_ways).product::<usize>() > EXPANDED_MAX {
-        let longest = forms.iter_mut().max_by_key(|form| form.n_ways()).expect("a product above 1 has a factor");
+        let longest =
+            forms.iter_mut().max_by_key(|form| form.n_ways()).expect("a product above 1 has a factor");
         *longest = match longest {
             Form::Ports(field, ranges) | Form::PortsTogether(field, ranges) => {
                 Form::Set(*field, unit.ports(ranges, origin))

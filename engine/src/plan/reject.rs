@@ -334,16 +334,16 @@ pub(super) fn vnet_needs_pass(resolved: &Resolved, vnet: &Vnet) -> bool {
 }
 
 /// The prelude of the pass, which stands for the in zone's.
-pub(super) fn prelude(resolved: &Resolved) -> Chain {
+pub(super) fn prelude(resolved: &Resolved, unit: &mut Unit) {
     let origin = Origin::Skeleton("reject pass");
     let mut chain = ChainBuilder::regular(filters::GUESTS_REJECT, origin);
     chain.rule(origin, vec![build::ct_invalid(), build::accept()]);
     chain.rule(origin, vec![build::is(Field::Protocol, rules::ETHERTYPE_ARP), build::accept()]);
-    filters::sources(resolved, Ends::Pass, &mut chain);
+    filters::sources(resolved, Ends::Pass, &mut chain, unit);
     // What options decide in the in zone is never answered; that zone tells accepted from dropped.
     for (server, client) in [(67, 68), (547, 546)] {
         chain.rule(origin, vec![build::udp_sport(server), build::udp_dport(client), build::accept()]);
     }
     chain.rule(origin, vec![build::within(Field::Icmpv6Type, 133, 136), build::accept()]);
-    chain.finish()
+    unit.chains.push(chain.finish());
 }

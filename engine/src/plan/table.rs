@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::shared::Shared;
-use super::unit::{
-    Contribution, NamedIpset, SharedElements, address_set, address_set_name, same_or_new,
-};
+use super::unit::{Contribution, NamedIpset, SharedElements, address_set, address_set_name, same_or_new};
 use crate::model::names::{IfName, Vmid};
 use crate::resolve::{Ipset, Ipsets};
 use crate::ruleset::{Chain, Name, Origin, Set, Statement, Table, TableFamily, Verdict};

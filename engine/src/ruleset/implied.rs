@@ -5,6 +5,9 @@
 //! from the EtherType of the frame (seen with `nft --debug=netlink`, 1.0.6), which is 0x8100 where the frame
 //! bears a VLAN tag: a tagged router advertisement would pass a rule that drops router advertisements. Where the
 //! rule says `meta protocol` itself, nft takes that. Listings leave it out again.
+//!
+//! Where a look-up stands before an address the condition is written out too, before the look-up, which then costs
+//! packets of the other family nothing.
 
 use super::{Field, Header, Op, Statement, TableFamily, Value, build};
 
@@ -20,13 +23,17 @@ pub fn condition(family: TableFamily, statements: &[Statement]) -> Option<(usize
 
 /// Where `meta protocol <number>` is missing: before the first field that needs it.
 fn bridge_protocol(statements: &[Statement]) -> Option<(usize, u128)> {
+    let mut look_up = None;
     for (index, statement) in statements.iter().enumerate() {
         for field in statement.fields() {
             match needs(*field) {
-                Need::Established => return None,
+                Need::Established(number) => return look_up.map(|index| (index, number)),
                 Need::Protocol(number) => return Some((index, number)),
                 Need::Nothing => {}
             }
+        }
+        if matches!(statement, Statement::Lookup { .. }) {
+            look_up.get_or_insert(index);
         }
         if let Statement::Compare(compare) = statement
             && compare.field == Field::Protocol
@@ -40,8 +47,8 @@ fn bridge_protocol(statements: &[Statement]) -> Option<(usize, u128)> {
 }
 
 enum Need {
-    /// nft asks `meta protocol` by itself.
-    Established,
+    /// nft asks `meta protocol` for this number by itself, right before the field.
+    Established(u128),
     /// nft would ask the EtherType.
     Protocol(u128),
     Nothing,
@@ -52,7 +59,8 @@ fn needs(field: Field) -> Need {
         Header::Arp => Need::Protocol(0x0806),
         Header::Icmp => Need::Protocol(0x0800),
         Header::Icmpv6 | Header::Fragment => Need::Protocol(0x86dd),
-        Header::Ip | Header::Ip6 => Need::Established,
+        Header::Ip => Need::Established(0x0800),
+        Header::Ip6 => Need::Established(0x86dd),
         Header::Meta
         | Header::BridgeMeta
         | Header::Ct

@@ -11,6 +11,7 @@ use crate::render::mask_of;
 use crate::render::value::{address_prefix_len, prefix_len};
 use crate::ruleset::{
     Compare, DataType, Field, Interval, Op, RejectWith, Statement, Table, TableFamily, Value, Verdict,
+    implied,
 };
 
 /// `ETH_P_8021Q`
@@ -22,15 +23,13 @@ const ETHERNET: u128 = 1;
 pub(super) fn expressions(w: &mut Writer, table: &Table, statements: &[Statement]) {
     let mut rule = Expressions { w, table, known: Known::default() };
     let mut rest = statements;
-    while let [statement, behind @ ..] = rest {
-        rest = match behind {
-            [next, behind @ ..] if rule.pair(statement, next) => behind,
-            _ => {
-                rule.statement(statement);
-                behind
-            }
-        };
+    if let Some((at, condition)) = implied::condition(table.family, statements) {
+        let (before, behind) = statements.split_at(at);
+        rule.all(before);
+        rule.statement(&condition);
+        rest = behind;
     }
+    rule.all(rest);
 }
 
 /// What the rule has asked so far.
@@ -49,6 +48,18 @@ struct Expressions<'w> {
 }
 
 impl Expressions<'_> {
+    fn all(&mut self, mut rest: &[Statement]) {
+        while let [statement, behind @ ..] = rest {
+            rest = match behind {
+                [next, behind @ ..] if self.pair(statement, next) => behind,
+                _ => {
+                    self.statement(statement);
+                    behind
+                }
+            };
+        }
+    }
+
     fn statement(&mut self, statement: &Statement) {
         match statement {
             Statement::Compare(compare) => self.compare(compare),
