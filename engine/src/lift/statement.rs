@@ -142,8 +142,7 @@ fn mangle(json: &Json) -> Option<Statement> {
     match (target, single(value)?) {
         (Field::CtMark, ("map", map)) => {
             let (key, map) = keyed(map).ok()?;
-            let [field] = *key else { return None };
-            Some(Statement::CtMarkSet { field, map })
+            Some(Statement::CtMarkSet { key, map })
         }
         (Field::Mark, (operator, Json::Array(parts))) => {
             let [old, bits] = parts.as_slice() else { return None };

@@ -51,7 +51,9 @@ fn base_chains(resolved: &Resolved, answers: bool, table: &mut Unit) {
     if resolved.reject_mode == RejectMode::Divert {
         table.chains.push(divert::unmarked(resolved));
     }
-    let into = ChainBuilder::base("vm-in", Hook::Postrouting, 0, DISPATCH);
+    let mut into = ChainBuilder::base("vm-in", Hook::Postrouting, 0, DISPATCH);
+    // No guest's policy says otherwise: most frames need not know whose port they leave by.
+    into.rule(Origin::Skeleton("connection state"), reject::known_and_unmarked(resolved));
     table.chains.push(of_ports(into, Field::Oifname, PORTS_IN));
     table.chains.push(reject::leaving(resolved));
     table.chains.extend([reject::clearing(resolved), reject::arriving(resolved)]);

@@ -225,10 +225,9 @@ pub(super) fn answers(resolved: &Resolved, chain: &mut ChainBuilder) {
     chain.rule(origin, vec![build::masked(Field::Mark, answer, answer), build::accept()]);
 }
 
-/// Shared start of a guest's in zone, and the chain that it calls.
+/// Shared start of a guest's in zone, and the chain that it calls. What belongs to a known connection does not get here.
 pub(super) fn guests_in(resolved: &Resolved, unit: &mut Unit) {
     let mut chain = ChainBuilder::regular(GUESTS_IN, Origin::Skeleton("guest inbound"));
-    known(&mut chain);
     for later in later_fragments() {
         chain.rule(FRAGMENTS, vec![later, build::goto(LATER_FRAGMENTS)]);
     }
@@ -238,8 +237,7 @@ pub(super) fn guests_in(resolved: &Resolved, unit: &mut Unit) {
     chain.rule(Origin::Skeleton("arp"), vec![arp, build::accept()]);
     blacklist(resolved, Ends::Dropped, &mut chain);
     bridge_smurfs(resolved, Ends::Dropped, &mut chain);
-    let own = build::in_set(&[Field::Oifname, Field::EtherDaddr], &Shared::Macs.name());
-    connmark(vec![own], Field::Oifname, &mut chain);
+    connmark(&[Field::Oifname, Field::EtherDaddr], Shared::VmidsByMac, &mut chain);
     without_tcp(&mut chain);
     dhcp(Field::Oifname, [(67, 68), (547, 546)], &mut chain);
     ndp(Field::Oifname, (133, 136), &mut chain);
@@ -292,10 +290,9 @@ fn ndp(port: Field, (first, last): (u128, u128), chain: &mut ChainBuilder) {
 }
 
 /// The connection mark is the VMID of the guest that met the connection first.
-fn connmark(mut conditions: Vec<Statement>, port: Field, chain: &mut ChainBuilder) {
-    let set = Statement::CtMarkSet { field: port, map: Shared::Vmids.name() };
-    conditions.extend([build::is(Field::CtMark, 0), set]);
-    chain.rule(Origin::Skeleton("connection mark"), conditions);
+fn connmark<const N: usize>(key: &[Field; N], vmids: Shared, chain: &mut ChainBuilder) {
+    let set = Statement::CtMarkSet { key: key.into(), map: vmids.name() };
+    chain.rule(Origin::Skeleton("connection mark"), vec![build::is(Field::CtMark, 0), set]);
 }
 
 /// Shared start of a guest's out zone, and the chains that it calls.
@@ -318,7 +315,7 @@ pub(super) fn guests_out(resolved: &Resolved, unit: &mut Unit) {
     let advert = build::is(Field::Icmpv6Type, 134);
     chain.rule(radv, vec![advert.clone(), not_allowed, build::counter(), build::drop()]);
     super::ipfilter::check(filters_arp, &mut chain, unit);
-    connmark(Vec::new(), Field::Iifname, &mut chain);
+    connmark(&[Field::Iifname], Shared::Vmids, &mut chain);
     without_tcp(&mut chain);
     dhcp(Field::Iifname, [(68, 67), (546, 547)], &mut chain);
     chain.rule(radv, vec![advert, build::is(Field::Ip6Hoplimit, 255), build::accept()]);

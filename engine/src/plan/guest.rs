@@ -91,8 +91,9 @@ fn nic_elements(resolved: &Resolved, guest: &Guest, nic: &Nic, unit: &mut Unit) 
     unit.element(Shared::FilteredPorts, port(), origin);
     unit.mark(Shared::Vmids, port(), guest.vmid.get(), origin);
     if let Some(mac) = nic.mac {
-        let pair = [Value::name(nic.ifname.shared()), Value::number(mac.number())];
-        unit.element(Shared::Macs, pair, origin);
+        let pair = || [Value::name(nic.ifname.shared()), Value::number(mac.number())];
+        unit.element(Shared::Macs, pair(), origin);
+        unit.mark(Shared::VmidsByMac, pair(), guest.vmid.get(), origin);
     }
     for (shared, is_exception, name, at) in [
         (Shared::MacfilterOff, !options.macfilter.value, "macfilter", options.macfilter.at),

@@ -23,6 +23,10 @@ const MIN: usize = 3;
 /// The same where the rule asks for addresses, of which most packets have others.
 const MIN_WITH_ADDRESSES: usize = 2;
 
+/// Sets that a guest takes first; one with more lists takes others too, of 256. A dozen lists are usual, and each set costs
+/// every rule that names one: the kernel looks for it among all.
+const USUAL: u8 = 64;
+
 /// Which lists of a guest lie in which sets.
 #[derive(Debug, Default)]
 pub(super) struct Lists(BTreeMap<u8, Box<[u16]>>);
@@ -34,7 +38,8 @@ impl Lists {
         let mut hasher = SipHasher13::new();
         ports.hash(&mut hasher);
         let first = hasher.finish().to_le_bytes()[0];
-        for number in (0..=u8::MAX).map(|step| first.wrapping_add(step)) {
+        let usual = (0..USUAL).map(|step| first.wrapping_add(step) % USUAL);
+        for number in usual.chain(USUAL..=u8::MAX) {
             match self.0.get(&number) {
                 None => {
                     self.0.insert(number, ports.into());

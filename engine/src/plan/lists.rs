@@ -152,7 +152,8 @@ fn written(context: Context<'_>, form: Form<'_>, origin: Origin, unit: &mut Unit
                 let wide = wide(ranges).map(|range| port(field, range));
                 List([(Cost::Hash, look_up)].into_iter().chain(wide).collect())
             }
-            None => in_set(field, &unit.ports(ranges, origin)),
+            None if ranges.len() > EXPANDED_MAX => in_set(field, &unit.ports(ranges, origin)),
+            None => List(ranges.iter().map(|range| port(field, range)).collect()),
         },
         Form::Addresses(field, intervals) => {
             let way = |interval: &IpInterval| (Cost::Comparison, build::address(field, *interval));

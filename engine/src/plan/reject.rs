@@ -7,7 +7,7 @@
 use super::filters::{self, Ends};
 use super::overlap;
 use super::policy;
-use super::rules::{self, Zone};
+use super::rules::{self, Line, Part, Zone};
 use super::shared::Shared;
 use super::unit::{ChainBuilder, Unit};
 use crate::inputs::RejectMode;
@@ -151,25 +151,84 @@ pub(super) fn guest(
     }
     let origin = Origin::Skeleton("reject pass");
     let name = format!("guest-{}-reject", guest.vmid);
-    let mut chain = ChainBuilder::regular(name.clone(), origin);
     for (nic, port) in &answering {
-        let mac = nic.mac?;
-        let key = [Value::name(port.bridge.shared()), Value::number(mac.number())];
+        let key = [Value::name(port.bridge.shared()), Value::number(nic.mac?.number())];
         let verdict = Verdict::Goto(name.as_str().into());
         unit.verdict(Shared::RejectMap, key, verdict, Origin::Line(nic.span));
+    }
+    let mut chain = ChainBuilder::regular(name, origin);
+    if guest.options.policy_in.value == Action::Reject {
+        guards(&answering, &mut chain);
+        walk(resolved, guest, context, walked, &mut chain, unit);
+    } else {
+        let name = format!("{}/walk", chain.name());
+        candidates(context, walked, &name, &mut chain, unit);
+        chain.rule(origin, vec![build::accept()]);
+        let mut behind = ChainBuilder::regular(name, origin);
+        guards(&answering, &mut behind);
+        walk(resolved, guest, context, walked, &mut behind, unit);
+        unit.chains.push(behind.finish());
+    }
+    Some(chain.finish())
+}
+
+/// Frames to the guest's devices that do not get there.
+fn guards(answering: &[(&Nic, &RunningPort)], chain: &mut ChainBuilder) {
+    let origin = Origin::Skeleton("reject pass");
+    for (nic, port) in answering {
         // The bridge never sends a frame back to the port that it came from.
         chain.rule(origin, vec![build::named(Field::Iifname, nic.ifname.as_str()), build::accept()]);
         let isolated = build::in_set(&[Field::Iifname], &Shared::IsolatedPorts.name());
         for guard in vlan_guards(port.vlans).into_iter().chain(port.isolated.then(|| vec![isolated])) {
-            let conditions = [vec![build::ether(Field::EtherDaddr, mac)], guard, vec![build::accept()]];
+            let to_nic = nic.mac.map(|mac| build::ether(Field::EtherDaddr, mac));
+            let conditions = [to_nic.into_iter().collect(), guard, vec![build::accept()]];
             chain.rule(origin, conditions.concat());
         }
     }
-    chain.rule(origin, vec![build::jump(filters::GUESTS_REJECT)]);
+}
+
+/// What no REJECT can match need not be walked through all rules: few packets match one.
+fn candidates(
+    context: rules::Context<'_>,
+    walked: &[Rule],
+    to: &str,
+    chain: &mut ChainBuilder,
+    unit: &mut Unit,
+) {
+    let mut write = |rule: &Rule, matching: &MatchRule, head: &[Statement]| {
+        if matching.direction == context.zone.direction() && matching.action == Action::Reject {
+            rules::one(Line { rule, matching, part: Part::To(to), head }, context, chain, unit);
+        }
+    };
+    for rule in walked {
+        match &rule.kind {
+            RuleKind::Match(matching) => write(rule, matching, &[]),
+            RuleKind::Group { group, iface } => {
+                let Some(head) = rules::interface(context, iface.as_ref()) else { continue };
+                for rule in &context.groups[*group].rules {
+                    if let RuleKind::Match(matching) = &rule.kind {
+                        write(rule, matching, &head);
+                    }
+                }
+            }
+            RuleKind::Lost { .. } => {}
+        }
+    }
+}
+
+/// The guest's inbound rules in full order, as far as they decide about a REJECT, and its policy.
+fn walk(
+    resolved: &Resolved,
+    guest: &Guest,
+    context: rules::Context<'_>,
+    walked: &[Rule],
+    chain: &mut ChainBuilder,
+    unit: &mut Unit,
+) {
+    chain.rule(Origin::Skeleton("reject pass"), vec![build::jump(filters::GUESTS_REJECT)]);
     let walked = needed(resolved, walked, guest.options.policy_in.value);
-    rules::write(context, walked, &mut chain, unit);
-    policy(guest, context, &mut chain);
-    Some(chain.finish())
+    rules::write(context, walked, chain, unit);
+    policy(guest, context, chain);
 }
 
 /// The rules that decide whether a packet meets a REJECT. What meets none behind it may as well walk on to the end
@@ -292,6 +351,11 @@ pub(super) fn leaving(resolved: &Resolved) -> Chain {
     chain.finish()
 }
 
+/// A frame of a known connection that bears none of our mark bits.
+pub(super) fn known_and_unmarked(resolved: &Resolved) -> Vec<Statement> {
+    vec![build::ct_known(), build::masked(Field::Mark, bits(resolved).into(), 0), build::accept()]
+}
+
 /// A frame that leaves through a guest's port bears our mark bits.
 pub(super) fn arrives_marked(resolved: &Resolved) -> Vec<Statement> {
     vec![build::not_masked(Field::Mark, bits(resolved).into(), 0), build::jump(ARRIVING)]
@@ -299,6 +363,8 @@ pub(super) fn arrives_marked(resolved: &Resolved) -> Vec<Statement> {
 
 /// Our answers to rejected packets belong to no connection: they pass before any rule. Whatever arrives, arrives without
 /// our mark bits: administrators route by marks.
+///
+/// Then what belongs to a known connection passes, as it does without marks.
 pub(super) fn arriving(resolved: &Resolved) -> Chain {
     let mut chain = ChainBuilder::regular(ARRIVING, MARKS);
     let answer = u128::from(resolved.settings.mark_answer);
@@ -306,6 +372,7 @@ pub(super) fn arriving(resolved: &Resolved) -> Chain {
     let clear = || Statement::MarkClear(bits(resolved));
     chain.rule(Origin::Skeleton("answers on their way"), vec![answer, clear(), build::accept()]);
     chain.rule(MARKS, vec![clear()]);
+    filters::known(&mut chain);
     chain.finish()
 }
 

@@ -150,13 +150,15 @@ pub(super) fn write<'r>(
 
 /// What is written of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Part<'a> {
     /// Its log line, if it has one, and its verdict.
     Whole,
     /// Its log line alone.
     Log,
     /// Its verdict alone.
     Verdict,
+    /// Its conditions, before the name of a chain that decides.
+    To(&'a str),
 }
 
 /// A line to write.
@@ -164,7 +166,7 @@ pub(super) enum Part {
 pub(super) struct Line<'a> {
     pub(super) rule: &'a Rule,
     pub(super) matching: &'a MatchRule,
-    pub(super) part: Part,
+    pub(super) part: Part<'a>,
     /// Conditions of whoever calls the group that it stands in.
     pub(super) head: &'a [Statement],
 }
@@ -173,7 +175,8 @@ pub(super) struct Line<'a> {
 pub(super) fn one(line: Line<'_>, context: Context<'_>, chain: &mut ChainBuilder, unit: &mut Unit) {
     let Context { zone, label, log_rate, .. } = context;
     let Line { matching, part, .. } = line;
-    let log = match matching.log.filter(|_| zone.logs(matching.action) && part != Part::Verdict) {
+    let logs = zone.logs(matching.action) && matches!(part, Part::Whole | Part::Log);
+    let log = match matching.log.filter(|_| logs) {
         Some(level) => log::statements(label, level, matching.action.as_str(), log_rate).collect(),
         None => Vec::new(),
     };
@@ -267,14 +270,17 @@ impl Writer<'_> {
             let statements = [conditions.as_slice(), &self.log].concat();
             self.chain.configured(*id, origin, statements);
         }
-        if part == Part::Log {
-            return;
-        }
         let mut statements = conditions;
-        if zone.counts(matching.action) {
-            statements.push(build::counter());
+        match part {
+            Part::Log => return,
+            Part::To(chain) => statements.push(build::goto(chain)),
+            Part::Whole | Part::Verdict => {
+                if zone.counts(matching.action) {
+                    statements.push(build::counter());
+                }
+                statements.push(self.context.verdict(matching.action));
+            }
         }
-        statements.push(self.context.verdict(matching.action));
         self.chain.configured(*id, origin, statements);
     }
 }

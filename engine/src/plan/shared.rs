@@ -73,6 +73,7 @@ shared! {
         StackedPorts "stacked-ports" Bridge SET, false, [Ifname], "Ports that are VLAN sub-interfaces of another bridge.";
         ForeignPorts "foreign-ports" Bridge SET, false, [Ifname], "Ports there that only look like a guest's.";
         Vmids "vmids" Bridge MarkMap, false, [Ifname], "VMID of a filtered port, for the connection mark.";
+        VmidsByMac "vmids-by-mac" Bridge MarkMap, false, [Ifname, EtherAddr], "The same, of frames to the port's own MAC.";
         Macs "macs" Bridge SET, false, [Ifname, EtherAddr], "Filtered ports with their MAC.";
         MacfilterOff "macfilter-off" Bridge SET, false, [Ifname], "Ports without MAC filter.";
         DhcpOff "dhcp-off" Bridge SET, false, [Ifname], "Ports with `dhcp: 0`.";

@@ -241,9 +241,9 @@ fn push_statement(out: &mut String, statement: &Statement) {
             out.push_str("meta mark set meta mark & ");
             push_hex(out, u128::from(!*bits), 8);
         }
-        Statement::CtMarkSet { field, map } => {
+        Statement::CtMarkSet { key, map } => {
             out.push_str("ct mark set ");
-            out.push_str(field.as_str());
+            push_fields(out, key);
             out.push_str(" map @");
             out.push_str(map);
         }

@@ -63,10 +63,10 @@ pub enum Statement {
     MarkSet(u32),
     /// `meta mark set meta mark & ~<bits>`
     MarkClear(u32),
-    /// `ct mark set <field> map @<map>`; no element: nothing is set.
+    /// `ct mark set <key> map @<map>`; no element: nothing is set.
     CtMarkSet {
         /// Key of the map.
-        field: Field,
+        key: Key,
         /// Name of the map.
         map: Name,
     },
@@ -88,9 +88,10 @@ impl Statement {
         match self {
             Statement::Compare(Compare { field, .. })
             | Statement::Masked { field, .. }
-            | Statement::Meter { field, .. }
-            | Statement::CtMarkSet { field, .. } => std::slice::from_ref(field),
-            Statement::Lookup { key, .. } | Statement::VerdictMap { key, .. } => key,
+            | Statement::Meter { field, .. } => std::slice::from_ref(field),
+            Statement::Lookup { key, .. }
+            | Statement::VerdictMap { key, .. }
+            | Statement::CtMarkSet { key, .. } => key,
             Statement::CtState(_)
             | Statement::Limit { .. }
             | Statement::Log(_)

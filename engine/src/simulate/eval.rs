@@ -240,7 +240,7 @@ impl<'r> Walk<'_, 'r> {
                 self.meta.mark &= !bits;
                 Ok(())
             }
-            Statement::CtMarkSet { field, map } => self.set_ct_mark(view, index, (field, map)),
+            Statement::CtMarkSet { key, map } => self.set_ct_mark(view, index, (key, map)),
             Statement::Notrack => {
                 self.meta.tracking = meta.tracking.notrack();
                 Ok(())
@@ -286,9 +286,9 @@ impl<'r> Walk<'_, 'r> {
         &mut self,
         view: View<'_>,
         index: &TableIndex<'r>,
-        (field, map): (&Field, &str),
+        (key, map): (&[Field], &str),
     ) -> Result<(), Found> {
-        let key = values(view, &[*field])?;
+        let key = values(view, key)?;
         let Some(element) = index.find(map, &key) else { return Err(Found::Values(key)) };
         match element.data {
             ElementData::Mark(mark) if self.meta.tracking.has_entry() => self.meta.ct_mark = mark,

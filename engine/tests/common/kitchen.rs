@@ -52,7 +52,7 @@ pub(crate) fn integer_keys() -> Ruleset {
         vec![lookup(&[Field::Iifname, Field::VlanId], "by-port-and-vlan", Op::Eq), accept()],
         vec![vmap(&[Field::VlanId], "by-vlan")],
     ];
-    let mark = vec![vec![Statement::CtMarkSet { field: Field::Ip6Hoplimit, map: "hops".into() }]];
+    let mark = vec![vec![Statement::CtMarkSet { key: [Field::Ip6Hoplimit].into(), map: "hops".into() }]];
     let table = |family, sets: Vec<Set>, chain: Chain| Table {
         family,
         name: "integers".into(),
@@ -191,6 +191,8 @@ fn maps() -> Vec<Set> {
         with(set("guests", &[DataType::Ifname], SetKind::VerdictMap), false, by_name),
         with(set("simple", &net_key, SetKind::VerdictMap), true, by_net),
         with(set("zones", &[DataType::Ifname], SetKind::MarkMap), false, marks),
+        set("zones-by-mac", &[DataType::Ifname, DataType::EtherAddr], SetKind::MarkMap),
+        set("device-ports", &[DataType::Ifname, DataType::InetService], SetKind::Set),
     ]
 }
 
@@ -320,7 +322,22 @@ fn lookups() -> Vec<Vec<Statement>> {
         vec![lookup(&[Field::Oifname, Field::IpSaddr], "nets", Op::Ne), drop()],
         vec![vmap(&[Field::Oifname], "guests")],
         vec![vmap(&[Field::IpDaddr, TCP_DPORT], "simple")],
-        vec![Statement::CtMarkSet { field: Field::Oifname, map: "zones".into() }],
+        vec![Statement::CtMarkSet { key: [Field::Oifname].into(), map: "zones".into() }],
+        vec![Statement::CtMarkSet {
+            key: [Field::Oifname, Field::EtherDaddr].into(),
+            map: "zones-by-mac".into(),
+        }],
+        vec![lookup(&[Field::Oifname, TCP_DPORT], "device-ports", Op::Eq), drop()],
+        vec![
+            lookup(&[Field::Oifname, TCP_DPORT], "device-ports", Op::Eq),
+            eq(Field::IpSaddr, n(v4("10.0.0.1"))),
+            drop(),
+        ],
+        vec![
+            eq(Field::IpSaddr, n(v4("10.0.0.1"))),
+            lookup(&[Field::Oifname, TCP_DPORT], "device-ports", Op::Eq),
+            drop(),
+        ],
     ]
 }
 

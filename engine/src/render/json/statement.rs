@@ -43,9 +43,9 @@ pub(super) fn push_statement(out: &mut String, statement: &Statement) {
         Statement::Counter => out.push_str("{\"counter\":null}"),
         Statement::MarkSet(bits) => push_mark(out, "|", *bits),
         Statement::MarkClear(bits) => push_mark(out, "&", !*bits),
-        Statement::CtMarkSet { field, map } => {
+        Statement::CtMarkSet { key, map } => {
             out.push_str("{\"mangle\":{\"key\":{\"ct\":{\"key\":\"mark\"}},\"value\":{\"map\":{\"key\":");
-            push_field(out, *field);
+            push_fields(out, key);
             out.push_str(",\"data\":");
             push_reference(out, map);
             out.push_str("}}}}");

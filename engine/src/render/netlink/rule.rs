@@ -88,8 +88,8 @@ impl Expressions<'_> {
             Statement::Counter => self.w.counter(),
             Statement::MarkSet(bits) => self.mark(*bits, *bits),
             Statement::MarkClear(bits) => self.mark(*bits, 0),
-            Statement::CtMarkSet { field, map } => {
-                self.key(&[*field], map);
+            Statement::CtMarkSet { key, map } => {
+                self.key(key, map);
                 self.w.map(map, REG_FIRST);
                 self.w.set_ct(CT_MARK);
             }

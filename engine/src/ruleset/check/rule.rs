@@ -43,9 +43,7 @@ fn statement_problem(scope: &Scope<'_>, statement: &Statement) -> Option<String>
         Statement::VerdictMap { key, map } => {
             key_problem(scope, key, map, |kind| kind == SetKind::VerdictMap)
         }
-        Statement::CtMarkSet { field, map } => {
-            key_problem(scope, &[*field], map, |kind| kind == SetKind::MarkMap)
-        }
+        Statement::CtMarkSet { key, map } => key_problem(scope, key, map, |kind| kind == SetKind::MarkMap),
         Statement::Limit { limit, over: _ } => limit_problem(limit),
         Statement::Meter { set, field, prefix, limit } => {
             let too_long = prefix.filter(|len| *len == 0 || *len > field.data_type().bits());

@@ -212,7 +212,7 @@ fn a_mark_set_in_inet_output_is_seen_below() {
 #[test]
 fn ct_marks_belong_to_entries() {
     let marks = |data| set("m", SetKind::MarkMap, vec![(vec![Value::name("eth0")], data)]);
-    let set_mark = S::CtMarkSet { field: Field::Iifname, map: "m".into() };
+    let set_mark = S::CtMarkSet { key: [Field::Iifname].into(), map: "m".into() };
     let chains = vec![
         base("pre", Hook::Prerouting, 0, vec![vec![is(Field::CtMark, 0), set_mark]]),
         base("post", Hook::Postrouting, 0, vec![vec![is(Field::CtMark, 100), DROP]]),
