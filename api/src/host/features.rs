@@ -14,10 +14,13 @@ use crate::features::Feature;
 pub fn missing(nft: &mut Nft, wanted: &BTreeSet<Feature>) -> Result<BTreeSet<Feature>, CheckError> {
     // All at once, because a dry run waits for the kernel for some milliseconds; one by one only if that leaves doubts.
     let Err(rejected) = asked(nft, wanted)? else { return Ok(BTreeSet::new()) };
-    nft.check("table inet proxmox-firewall-probe {\n}\n")?;
     let named = named(&rejected, wanted);
-    let rest = wanted.difference(&named).copied().collect();
-    if !named.is_empty() && asked(nft, &rest)?.is_ok() {
+    let rest: BTreeSet<Feature> = wanted.difference(&named).copied().collect();
+    if !named.is_empty() && !rest.is_empty() && asked(nft, &rest)?.is_ok() {
+        return Ok(named);
+    }
+    nft.check("table inet proxmox-firewall-probe {\n}\n")?;
+    if rest.is_empty() {
         return Ok(named);
     }
     let mut missing = BTreeSet::new();

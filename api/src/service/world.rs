@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::Compiled;
@@ -86,8 +87,12 @@ impl World {
     pub(super) fn open(wanted: Wanted) -> Result<World, WorldError> {
         let links = LinkEvents::new().map_err(WorldError::Events)?;
         let facts = facts::host(&wanted).map_err(WorldError::Facts)?;
-        let mirror = Mirror::new(wanted.paths.clone(), &facts.node).map_err(WorldError::Mirror)?;
-        let enforcer = Enforcer::open().map_err(WorldError::Nft)?;
+        let mut enforcer = Enforcer::open().map_err(WorldError::Nft)?;
+        // The kernel's answer takes as long as all files; it is kept, and whoever needs it tells if there was none.
+        let mirror = thread::scope(|scope| {
+            scope.spawn(|| enforcer.lacking().is_ok());
+            Mirror::new(wanted.paths.clone(), &facts.node).map_err(WorldError::Mirror)
+        })?;
         let mut world = World {
             wanted,
             mirror,

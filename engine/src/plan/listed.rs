@@ -110,3 +110,24 @@ fn macs(guest: &Guest) -> Vec<(Vec<Value>, Origin)> {
     };
     answering.filter_map(key).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many different lists as there are sets have one each; equal ones lie together, and the next finds no room.
+    #[test]
+    fn lists_of_a_guest_lie_apart() {
+        let mut lists = Lists::default();
+        let numbers =
+            |lists: &mut Lists, n: u16| (0..n).map(|first| lists.place(&[first, 1000])).collect::<Vec<_>>();
+        let few = numbers(&mut lists, u16::from(USUAL));
+        assert!(few.iter().all(|place| matches!(place, Some((number, true)) if *number < USUAL)), "{few:?}");
+        let all: Vec<u8> = numbers(&mut lists, 256).into_iter().map(|place| place.expect("room").0).collect();
+        let mut sorted = all.clone();
+        sorted.sort_unstable();
+        assert!(sorted.into_iter().eq(0..=u8::MAX));
+        assert_eq!(lists.place(&[7, 1000]), Some((all[7], false)));
+        assert_eq!(lists.place(&[300, 1000]), None);
+    }
+}

@@ -1,6 +1,6 @@
 //! What the kernel alone needs for the ruleset of a generated node: `raw-load GUESTS [RULES]` compiles it, and loads it
-//! into an empty network namespace as one netlink batch, again and again. Prints the least that rendering and loading
-//! took, and of processor, as JSON. Rules that need what this kernel lacks are left out.
+//! into an empty network namespace as one netlink batch. Prints what rendering and loading took, and of processor, as JSON.
+//! Rules that need what this kernel lacks are left out.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -12,9 +12,6 @@ use firewall_tests::namespace::Namespace;
 use firewall_tests::netlink::{commit, missing, reduce};
 use nft_ffi::netlink::Socket;
 use proxmox_firewall::features::reject_can;
-
-/// Loads; other programs disturb some of them.
-const RUNS: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -30,19 +27,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ruleset = reduce(&engine::compile(&inputs).plan.ruleset, &missing);
     let n_rules: usize =
         ruleset.tables.iter().flat_map(|table| &table.chains).map(|chain| chain.rules.len()).sum();
-    let (mut render, mut load, mut cpu) = (Duration::MAX, Duration::MAX, Duration::MAX);
-    for _ in 0..RUNS {
-        let _namespace = Namespace::new()?;
-        let mut socket = Socket::new()?;
-        let used = on_cpu()?;
-        let began = Instant::now();
-        let batch = full(&ruleset);
-        render = render.min(began.elapsed());
-        let began = Instant::now();
-        commit(&mut socket, &batch)?;
-        load = load.min(began.elapsed());
-        cpu = cpu.min(on_cpu()? - used);
-    }
+    let _namespace = Namespace::new()?;
+    let mut socket = Socket::new()?;
+    let used = on_cpu()?;
+    let began = Instant::now();
+    let batch = full(&ruleset);
+    let render = began.elapsed();
+    let began = Instant::now();
+    commit(&mut socket, &batch)?;
+    let load = began.elapsed();
+    let cpu = on_cpu()? - used;
     println!(
         "{{\"n_rules\": {n_rules}, \"render_us\": {}, \"load_us\": {}, \"cpu_us\": {}}}",
         render.as_micros(),
