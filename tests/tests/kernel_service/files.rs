@@ -90,3 +90,31 @@ fn without_the_cluster_file_system_enforcement_goes_on() -> Result<(), Failure> 
     clean(probe.look(), "/etc/pve mounted");
     Ok(())
 }
+
+#[test]
+fn a_strict_node_keeps_what_was_free_of_errors() -> Result<(), Failure> {
+    let node = node()?;
+    node.write("/etc/pve/nodes/n1/proxmox-firewall.cfg", "strict: 1\n")?;
+    let service = node.start()?;
+    let rules = |denied: &str, port: u16| {
+        host(&format!("IN DROP -source {denied}\nIN ACCEPT -p tcp -dport {port}"))
+    };
+    let number = generation(&service.status()?);
+    node.write(HOST_FW, &rules("192.0.2.77", 4711))?;
+    service.until_newer(number)?;
+    // What the broken line denied would be open: neither it nor its neighbours take effect.
+    node.write(HOST_FW, &rules("192.0.2.", 4712))?;
+    let is_broken = |status: &serde_json::Value| status["diagnostics"].to_string().contains("192.0.2.");
+    service.until("the error to be told", is_broken)?;
+    let holds = |port: &str| -> Result<bool, Failure> {
+        let text = node.nft("list ruleset")?;
+        Ok(text.contains("192.0.2.77") && text.contains(port))
+    };
+    assert!(holds("tcp dport 4711")?);
+    drop(service);
+    let service = node.start()?;
+    assert!(holds("tcp dport 4711")?, "after a restart");
+    node.write(HOST_FW, &rules("192.0.2.77", 4712))?;
+    service.until("the new rules", |_| holds("tcp dport 4712").unwrap_or(false))?;
+    Ok(())
+}
