@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::diff::{self, Changes};
-use engine::inputs::RejectMode;
 use engine::lift;
 use engine::render;
 use engine::ruleset::check::{check, check_since};
@@ -126,11 +125,10 @@ impl Enforcer {
         self.lacking = None;
     }
 
-    /// Of what reject modes need, what this kernel lacks. It is asked once.
+    /// Of all features but helpers, those that this kernel lacks. It is asked once: each time costs it milliseconds.
     pub fn lacking(&mut self) -> Result<&BTreeSet<Feature>, CheckError> {
         if self.lacking.is_none() {
-            let wanted = RejectMode::ALL.into_iter().flat_map(features::needs_of_mode).copied().collect();
-            self.lacking = Some(self.kernel.missing(&wanted)?);
+            self.lacking = Some(self.kernel.missing(&Feature::FIXED.iter().copied().collect())?);
         }
         Ok(self.lacking.get_or_insert_default())
     }
@@ -144,11 +142,15 @@ impl Enforcer {
     pub fn reduce(&mut self, ruleset: &Ruleset) -> Result<Reduced, CheckError> {
         let unknown: BTreeSet<Feature> =
             self.wanted_chains.used(ruleset).difference(&self.probed).copied().collect();
-        if !unknown.is_empty() {
-            let missing = self.kernel.missing(&unknown)?;
-            self.missing.extend(missing);
-            self.probed.extend(unknown);
+        let is_asked = |feature: &Feature| self.lacking.is_some() && Feature::FIXED.contains(feature);
+        let (asked, unasked): (BTreeSet<Feature>, BTreeSet<Feature>) =
+            unknown.into_iter().partition(is_asked);
+        if !unasked.is_empty() {
+            self.missing.extend(self.kernel.missing(&unasked)?);
+            self.probed.extend(unasked);
         }
+        self.missing.extend(asked.intersection(self.lacking.as_ref().unwrap_or(&BTreeSet::new())));
+        self.probed.extend(asked);
         Ok(self.wanted_chains.reduce(ruleset, &self.missing))
     }
 

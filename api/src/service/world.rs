@@ -223,7 +223,7 @@ impl World {
         self.wanted.facts.is_none() && self.wanted.paths.is_live()
     }
 
-    /// Asks the kernel what reject modes it can; once.
+    /// Asks the kernel what it can; once.
     pub(super) fn ask_what_it_can(&mut self) {
         if let Err(error) = self.enforcer.lacking() {
             tracing::error!(%error, "could not ask the kernel what it can");

@@ -96,9 +96,8 @@ fn a_strict_node_keeps_what_was_free_of_errors() -> Result<(), Failure> {
     let node = node()?;
     node.write("/etc/pve/nodes/n1/proxmox-firewall.cfg", "strict: 1\n")?;
     let service = node.start()?;
-    let rules = |denied: &str, port: u16| {
-        host(&format!("IN DROP -source {denied}\nIN ACCEPT -p tcp -dport {port}"))
-    };
+    let rules =
+        |denied: &str, port: u16| host(&format!("IN DROP -source {denied}\nIN ACCEPT -p tcp -dport {port}"));
     let number = generation(&service.status()?);
     node.write(HOST_FW, &rules("192.0.2.77", 4711))?;
     service.until_newer(number)?;
