@@ -34,7 +34,7 @@ pub fn with_indexes(ruleset: &mut Ruleset, index_of: impl Fn(&str) -> Option<u32
 }
 
 fn number(key: &[DataType], element: &mut Element, index_of: &impl Fn(&str) -> Option<u32>) {
-    for (value, data_type) in element.key.iter_mut().zip(key) {
+    for (value, data_type) in Arc::make_mut(&mut element.key).iter_mut().zip(key) {
         // The number stands for a device that is gone.
         if let (Value::Name(name), DataType::Ifindex) = (&*value, data_type)
             && let Some(index) = index_of(name).or_else(|| name.parse().ok())

@@ -50,7 +50,7 @@ fn set(set: &mut Set) {
 }
 
 fn join_adjacent(elements: &mut Vec<Element>) {
-    elements.dedup_by(|next, element| match (&mut *element.key, &*next.key) {
+    elements.dedup_by(|next, element| match (Arc::make_mut(&mut element.key), &*next.key) {
         ([Value::Number(numbers)], [Value::Number(next)])
             if numbers.last().checked_add(1) == Some(next.first()) =>
         {

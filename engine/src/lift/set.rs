@@ -1,5 +1,7 @@
 //! Sets and maps out of a listing.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::expression::{Reading, fields};
@@ -118,7 +120,7 @@ fn element(key: &[DataType], kind: SetKind, json: &Json) -> Result<Element, Stri
     Ok(Element { key: element_key(key, key_json)?, data, origin: KERNEL })
 }
 
-fn element_key(key: &[DataType], json: &Json) -> Result<Box<[Value]>, String> {
+fn element_key(key: &[DataType], json: &Json) -> Result<Arc<[Value]>, String> {
     match (key, single(json)) {
         ([data_type], _) => Ok([Reading::of_type(*data_type).value(json)?].into()),
         (_, Some(("concat", Json::Array(parts)))) if parts.len() == key.len() => {

@@ -56,7 +56,7 @@ pub(super) struct Contribution {
 
 impl Unit {
     /// Adds an element to a shared set.
-    pub(super) fn element(&mut self, shared: Shared, key: impl Into<Box<[Value]>>, origin: Origin) {
+    pub(super) fn element(&mut self, shared: Shared, key: impl Into<Arc<[Value]>>, origin: Origin) {
         self.insert(shared, Element { key: key.into(), data: ElementData::None, origin });
     }
 
@@ -68,7 +68,7 @@ impl Unit {
     pub(super) fn verdict(
         &mut self,
         shared: Shared,
-        key: impl Into<Box<[Value]>>,
+        key: impl Into<Arc<[Value]>>,
         verdict: Verdict,
         origin: Origin,
     ) {
@@ -76,7 +76,7 @@ impl Unit {
     }
 
     /// Adds a key to a shared mark map.
-    pub(super) fn mark(&mut self, shared: Shared, key: impl Into<Box<[Value]>>, mark: u32, origin: Origin) {
+    pub(super) fn mark(&mut self, shared: Shared, key: impl Into<Arc<[Value]>>, mark: u32, origin: Origin) {
         self.insert(shared, Element { key: key.into(), data: ElementData::Mark(mark), origin });
     }
 
@@ -124,6 +124,7 @@ impl Unit {
     /// Finishes it for a table of this family. What comes out as in `before` is that of `before`.
     pub(super) fn finish(mut self, family: TableFamily, before: Option<&Contribution>) -> Contribution {
         self.chains.sort_by_key(|chain| chain.base.is_none());
+        self.elements.values_mut().for_each(Vec::shrink_to_fit);
         for rule in self.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
             // Both tables have chains of the same name; a configured rule is the same rule in both.
             if family == TableFamily::Bridge && !matches!(rule.origin, Origin::Line(_)) {

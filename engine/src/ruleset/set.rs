@@ -1,5 +1,7 @@
 //! Named sets and maps.
 
+use std::sync::Arc;
+
 use super::{DataType, Name, Origin, Value, Verdict};
 
 /// A set or a map.
@@ -40,8 +42,8 @@ pub enum SetKind {
 /// An element of a set or map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element {
-    /// One value for each part of the key.
-    pub key: Box<[Value]>,
+    /// One value for each part of the key. Shared: an element is copied from where it was planned to its table's set.
+    pub key: Arc<[Value]>,
     /// What a map gives.
     pub data: ElementData,
     /// Why it is there.

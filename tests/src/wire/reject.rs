@@ -45,7 +45,8 @@ pub(super) fn settled(ruleset: &Ruleset) -> Result<Ruleset, Failure> {
     for set in sets.filter(|set| &*set.name == DIVERT_READY).map(Arc::make_mut) {
         for element in &mut set.elements {
             let number = planned(&element.key[0]).and_then(|planned| numbers.get(&planned));
-            element.key[0] = Value::number((*number.ok_or("a port without a chain")?).into());
+            Arc::make_mut(&mut element.key)[0] =
+                Value::number((*number.ok_or("a port without a chain")?).into());
         }
         set.elements.sort_by(|a, b| a.key.cmp(&b.key));
     }

@@ -179,7 +179,7 @@ fn push_element_key(out: &mut String, key: &[DataType], element: &Element) {
         return push_value(out, *data_type, value);
     }
     out.push_str("{\"concat\":[");
-    push_list(out, key.iter().zip(&element.key), |out, (data_type, value)| {
+    push_list(out, key.iter().zip(&*element.key), |out, (data_type, value)| {
         push_value(out, *data_type, value)
     });
     out.push_str("]}");
