@@ -84,14 +84,15 @@ fn zone(context: Context<'_>, guest: &Guest, unit: &mut Unit) {
 fn nic_elements(resolved: &Resolved, guest: &Guest, nic: &Nic, unit: &mut Unit) {
     let origin = Origin::Line(nic.span);
     let options = &guest.options;
-    let port = || [Value::name(nic.ifname.shared())];
+    let name = Value::name(nic.ifname.shared());
+    let port = || [name.clone()];
     let zone = |suffix| Verdict::Goto(format!("guest-{}-{suffix}", guest.vmid).into());
     unit.verdict(Shared::VmMapOut, port(), zone("out"), origin);
     unit.verdict(Shared::VmMapIn, port(), zone("in"), origin);
     unit.element(Shared::FilteredPorts, port(), origin);
     unit.mark(Shared::Vmids, port(), guest.vmid.get(), origin);
     if let Some(mac) = nic.mac {
-        let pair = || [Value::name(nic.ifname.shared()), Value::number(mac.number())];
+        let pair = || [name.clone(), Value::number(mac.number())];
         unit.element(Shared::Macs, pair(), origin);
         unit.mark(Shared::VmidsByMac, pair(), guest.vmid.get(), origin);
     }
@@ -114,7 +115,7 @@ fn nic_elements(resolved: &Resolved, guest: &Guest, nic: &Nic, unit: &mut Unit) 
         unit.element(Shared::Layer2Restricted, port(), origin);
         let always = [rules::ETHERTYPE_IPV4, rules::ETHERTYPE_IPV6];
         for protocol in listed.iter().map(|number| u128::from(*number)).chain(always) {
-            let key = [Value::name(nic.ifname.shared()), Value::number(protocol)];
+            let key = [name.clone(), Value::number(protocol)];
             unit.element(Shared::Layer2Protocols, key, origin);
         }
     }

@@ -173,8 +173,8 @@ pub enum Op {
 pub enum Value {
     /// One or several consecutive ones. Big-endian for addresses.
     Number(Interval),
-    /// An interface name; a trailing `*` matches any rest. Boxed, or all values would have twice the size.
-    Name(Box<Name>),
+    /// An interface name; a trailing `*` matches any rest. Shared once more, or all values would have twice the size.
+    Name(Arc<Name>),
 }
 
 impl Value {
@@ -190,7 +190,7 @@ impl Value {
 
     /// An interface name.
     pub fn name(name: impl Into<Name>) -> Value {
-        Value::Name(Box::new(name.into()))
+        Value::Name(Arc::new(name.into()))
     }
 }
 
