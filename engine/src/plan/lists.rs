@@ -36,40 +36,48 @@ impl Cost {
 
 /// A condition that holds in one of several ways: a rule for each.
 #[derive(Debug)]
-pub(super) struct List(Vec<(Cost, Statement)>);
-
-impl List {
-    /// How many rules it needs.
-    pub(super) fn n_ways(&self) -> usize {
-        self.0.len()
-    }
-
-    /// One of its ways, and what it costs.
-    pub(super) fn way(&self, way: usize) -> &(Cost, Statement) {
-        &self.0[way]
-    }
-}
-
-/// What a list is going to be.
-#[derive(Debug)]
-enum Form<'a> {
-    /// A way for each of these ports.
+pub(super) enum List<'a> {
+    /// One of these ports.
     Ports(Field, &'a [PortRange]),
-    /// One way for the ports that stand alone, one for each range.
-    PortsTogether(Field, &'a [PortRange]),
-    /// A way for each of these addresses.
+    /// One of these ports: a way for those that stand alone, which is known in the end, and one for each range.
+    PortsTogether(Field, &'a [PortRange], Option<Statement>),
+    /// One of these addresses.
     Addresses(Field, &'a [IpInterval]),
-    /// A set: that is one way.
+    /// In a set: that is one way.
     Set(Field, Name),
 }
 
-impl Form<'_> {
-    fn n_ways(&self) -> usize {
+impl List<'_> {
+    /// How many rules it needs.
+    pub(super) fn n_ways(&self) -> usize {
         match self {
-            Form::Ports(_, ranges) => ranges.len(),
-            Form::PortsTogether(_, ranges) => 1 + wide(ranges).count(),
-            Form::Addresses(_, intervals) => intervals.len(),
-            Form::Set(..) => 1,
+            List::Ports(_, ranges) => ranges.len(),
+            List::PortsTogether(_, ranges, _) => 1 + wide(ranges).count(),
+            List::Addresses(_, intervals) => intervals.len(),
+            List::Set(..) => 1,
+        }
+    }
+
+    /// What one of its ways costs.
+    pub(super) fn cost(&self, way: usize) -> Cost {
+        match self {
+            List::PortsTogether(..) if way == 0 => Cost::Hash,
+            List::Ports(..) | List::PortsTogether(..) | List::Addresses(..) => Cost::Comparison,
+            List::Set(..) => Cost::Search,
+        }
+    }
+
+    /// One of its ways.
+    pub(super) fn condition(&self, way: usize) -> Statement {
+        let port = |field, range: &PortRange| build::within(field, range.first.into(), range.last.into());
+        match self {
+            List::Ports(field, ranges) => port(*field, &ranges[way]),
+            List::PortsTogether(field, ranges, look_up) => match way.checked_sub(1) {
+                None => look_up.clone().expect("`lists` has asked for it"),
+                Some(at) => port(*field, wide(ranges).nth(at).expect("a way for each range")),
+            },
+            List::Addresses(field, intervals) => build::address(*field, intervals[way]),
+            List::Set(field, set) => build::in_set(&[*field], set),
         }
     }
 }
@@ -81,84 +89,64 @@ fn wide(ranges: &[PortRange]) -> impl Iterator<Item = &PortRange> {
 
 /// The lists of a rule in one family: source and destination ports, source and destination addresses, as far as it
 /// has them. What they need in sets goes to `unit`.
-pub(super) fn lists(
-    context: Context<'_>,
-    rule: &MatchRule,
-    variant: &Variant,
-    family: Option<Family>,
-    origin: Origin,
-    unit: &mut Unit,
-) -> Vec<List> {
-    let mut forms = forms(context, rule, variant, family, unit);
-    while forms.iter().map(Form::n_ways).product::<usize>() > EXPANDED_MAX {
-        let longest =
-            forms.iter_mut().max_by_key(|form| form.n_ways()).expect("a product above 1 has a factor");
-        *longest = match longest {
-            Form::Ports(field, ranges) | Form::PortsTogether(field, ranges) => {
-                Form::Set(*field, unit.ports(ranges, origin))
-            }
-            Form::Addresses(field, intervals) => {
-                Form::Set(*field, unit.literal(intervals[0].family, intervals, origin))
-            }
-            Form::Set(field, set) => Form::Set(*field, set.clone()),
-        };
-    }
-    forms.into_iter().map(|form| written(context, form, origin, unit)).collect()
-}
-
-fn forms<'r>(
+pub(super) fn lists<'r>(
     context: Context<'_>,
     rule: &'r MatchRule,
     variant: &'r Variant,
     family: Option<Family>,
+    origin: Origin,
     unit: &mut Unit,
-) -> Vec<Form<'r>> {
-    let mut forms = Vec::with_capacity(4);
-    if let Transport::Ports { protocol, sport, dport } = &variant.transport {
-        for (side, list) in [(Side::Source, sport), (Side::Dest, dport)] {
-            let (field, ranges) = (Field::Port(*protocol, side), list.ranges());
-            match list.is_any() {
-                true => {}
-                false if listed::is_looked_up(context, rule, ranges) => {
-                    forms.push(Form::PortsTogether(field, ranges));
+) -> [Option<List<'r>>; 4] {
+    let [sports, dports] = ports(context, rule, &variant.transport);
+    let [sources, dests] =
+        [(Side::Source, &rule.source), (Side::Dest, &rule.dest)].map(|(side, addresses)| {
+            let family = family?;
+            let field = address_field(family, side);
+            match addresses {
+                Addresses::Any => None,
+                Addresses::Literal(_) | Addresses::Own(_) => {
+                    addresses.listed(family).map(|listed| List::Addresses(field, listed))
                 }
-                false => forms.push(Form::Ports(field, ranges)),
+                Addresses::Shared(set) => Some(List::Set(field, unit.ipset(&set.name, family))),
+            }
+        });
+    let mut lists = [sports, dports, sources, dests];
+    while lists.iter().flatten().map(List::n_ways).product::<usize>() > EXPANDED_MAX {
+        let all = lists.iter_mut().flatten();
+        let longest = all.max_by_key(|list| list.n_ways()).expect("a product above 1 has a factor");
+        *longest = match longest {
+            List::Ports(field, ranges) | List::PortsTogether(field, ranges, _) => {
+                List::Set(*field, unit.ports(ranges, origin))
+            }
+            List::Addresses(field, intervals) => {
+                List::Set(*field, unit.literal(intervals[0].family, intervals, origin))
+            }
+            List::Set(field, set) => List::Set(*field, set.clone()),
+        };
+    }
+    for list in lists.iter_mut().flatten() {
+        if let List::PortsTogether(field, ranges, look_up) = list {
+            *look_up = listed::look_up(context, *field, ranges, unit);
+            match look_up {
+                Some(_) => {}
+                None if ranges.len() > EXPANDED_MAX => *list = List::Set(*field, unit.ports(ranges, origin)),
+                None => *list = List::Ports(*field, ranges),
             }
         }
     }
-    let Some(family) = family else { return forms };
-    for (side, addresses) in [(Side::Source, &rule.source), (Side::Dest, &rule.dest)] {
-        let field = address_field(family, side);
-        match addresses {
-            Addresses::Any => {}
-            Addresses::Literal(_) | Addresses::Own(_) => {
-                forms.extend(addresses.listed(family).map(|listed| Form::Addresses(field, listed)));
-            }
-            Addresses::Shared(set) => forms.push(Form::Set(field, unit.ipset(&set.name, family))),
-        }
-    }
-    forms
+    lists
 }
 
-fn written(context: Context<'_>, form: Form<'_>, origin: Origin, unit: &mut Unit) -> List {
-    let port = |field, range: &PortRange| {
-        (Cost::Comparison, build::within(field, range.first.into(), range.last.into()))
-    };
-    let in_set = |field, set: &Name| List(vec![(Cost::Search, build::in_set(&[field], set))]);
-    match form {
-        Form::Ports(field, ranges) => List(ranges.iter().map(|range| port(field, range)).collect()),
-        Form::PortsTogether(field, ranges) => match listed::look_up(context, field, ranges, unit) {
-            Some(look_up) => {
-                let wide = wide(ranges).map(|range| port(field, range));
-                List([(Cost::Hash, look_up)].into_iter().chain(wide).collect())
+fn ports<'r>(context: Context<'_>, rule: &MatchRule, transport: &'r Transport) -> [Option<List<'r>>; 2] {
+    let Transport::Ports { protocol, sport, dport } = transport else { return [None, None] };
+    [(Side::Source, sport), (Side::Dest, dport)].map(|(side, list)| {
+        let (field, ranges) = (Field::Port(*protocol, side), list.ranges());
+        match list.is_any() {
+            true => None,
+            false if listed::is_looked_up(context, rule, ranges) => {
+                Some(List::PortsTogether(field, ranges, None))
             }
-            None if ranges.len() > EXPANDED_MAX => in_set(field, &unit.ports(ranges, origin)),
-            None => List(ranges.iter().map(|range| port(field, range)).collect()),
-        },
-        Form::Addresses(field, intervals) => {
-            let way = |interval: &IpInterval| (Cost::Comparison, build::address(field, *interval));
-            List(intervals.iter().map(way).collect())
+            false => Some(List::Ports(field, ranges)),
         }
-        Form::Set(field, set) => in_set(field, &set),
-    }
+    })
 }

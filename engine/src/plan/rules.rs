@@ -241,8 +241,8 @@ impl Writer<'_> {
         let protocol = protocol(&variant.transport, family, rule, bridge);
         let origin = Origin::Line(self.line.rule.span);
         let lists = lists::lists(self.context, rule, variant, family, origin, self.unit);
-        let n_ways: usize = lists.iter().map(List::n_ways).product();
-        let n_conditions = head.len() + protocol.iter().flatten().count() + lists.len();
+        let n_ways: usize = lists.iter().flatten().map(List::n_ways).product();
+        let n_conditions = head.len() + protocol.iter().flatten().count() + lists.iter().flatten().count();
         let n_actions = 1 + usize::from(self.context.zone.counts(rule.action));
         for way in 0..n_ways {
             let mut statements = Vec::with_capacity(n_conditions + n_actions);
@@ -250,11 +250,11 @@ impl Writer<'_> {
             statements.extend(protocol.iter().flatten().cloned());
             for wanted in Cost::ASCENDING {
                 let mut faster = n_ways;
-                for list in &lists {
+                for list in lists.iter().flatten() {
                     faster /= list.n_ways();
-                    let (cost, condition) = list.way(way / faster % list.n_ways());
-                    if *cost == wanted {
-                        statements.push(condition.clone());
+                    let way = way / faster % list.n_ways();
+                    if list.cost(way) == wanted {
+                        statements.push(list.condition(way));
                     }
                 }
             }
