@@ -283,9 +283,13 @@ fn a_foreign_device_of_our_name_is_left_alone() -> Result<(), Failure> {
 
 /// A frame of a stranger to the guest's rejected port.
 fn bridged_syn(from: &FarEnd, nth: u16) -> Result<(), Failure> {
+    syn_to([0xbc, 0x24, 0x11, 0, 1, 0], from, nth)
+}
+
+fn syn_to(mac: [u8; 6], from: &FarEnd, nth: u16) -> Result<(), Failure> {
     let line = "outside vm100 tcp 192.0.2.50:51000 > 192.0.2.100:81";
     let syn: Packet = line.parse().map_err(|error| format!("{line}: {error}"))?;
-    let macs = ([0xbc, 0x24, 0x11, 0, 1, 0], [2, 0, 0, 0, 0, 0x50]);
+    let macs = (mac, [2, 0, 0, 0, 0, 0x50]);
     for frame in frames(&syn, macs, Mark(nth)) {
         from.send(&frame)?;
     }
@@ -499,4 +503,54 @@ fn a_guest_that_sends_from_elsewhere_is_not_answered_for() -> Result<(), Failure
     until("the host is answered again", is_answered)?;
     service.end("TERM")?;
     run("proxmox-firewall", &["flush"], "").map(drop)
+}
+
+/// As a reload of the network does with ports that its configuration does not name.
+#[test]
+fn a_pair_that_leaves_its_bridge_is_put_back() -> Result<(), Failure> {
+    let _namespace = bridge("")?;
+    at_home("vmbr0")?;
+    let guest = port("tap100i0", "vmbr0")?;
+    let mut service = answering_service("reload")?;
+    let pair: Vec<String> = devices()?.into_iter().filter(|name| name.starts_with("fwrjo")).collect();
+    let [outer] = &pair[..] else { return Err(format!("one pair is wanted: {pair:?}").into()) };
+    let is_port = || Ok(run("ip", &["-o", "link", "show", outer], "")?.contains("master vmbr0"));
+    assert!(is_port()?);
+    ip(&format!("link set {outer} nomaster\n"))?;
+    until("the pair is put back", is_port)?;
+    until("the host is answered again", is_answered)?;
+    assert_eq!(n_arrived(&guest, 81)?, 0, "let through");
+    service.end("TERM")?;
+    run("proxmox-firewall", &["flush"], "").map(drop)
+}
+
+/// The spanning tree protocol (IEEE 802.1D) lets a new port listen and learn first: until then answers are lost, and
+/// nothing is let through instead.
+#[test]
+fn a_bridge_with_a_spanning_tree_answers_once_its_ports_forward() -> Result<(), Failure> {
+    let _namespace = bridge("stp_state 1 forward_delay 200")?;
+    at_home("vmbr0")?;
+    let guest = port("tap100i0", "vmbr0")?;
+    let mut service = answering_service("tree")?;
+    assert_eq!(n_arrived(&guest, 81)?, 0, "let through");
+    let states = run("bridge", &["link", "show"], "")?;
+    let pair = states.lines().find(|line| line.contains("fwrjo") && line.contains("master vmbr0"));
+    assert!(pair.is_some_and(|line| line.contains("state forwarding")), "{states}");
+    service.end("TERM")?;
+    run("proxmox-firewall", &["flush"], "").map(drop)
+}
+
+/// What VRRP (RFC 9568) and its likes put behind a device: who else is there is nobody's word but the guest's.
+#[test]
+fn another_address_behind_a_device_is_dropped_unanswered() -> Result<(), Failure> {
+    let _namespace = bridge("")?;
+    let (guest, outside) = (port("tap100i0", "vmbr0")?, port("eth0", "vmbr0")?);
+    let mut node = Node::new(&files(&[]))?;
+    node.settle()?;
+    for (nth, (mac, n_answers)) in (0..).zip([([0, 0, 0x5e, 0, 1, 1], 0), ([0xbc, 0x24, 0x11, 0, 1, 0], 1)]) {
+        syn_to(mac, &outside, nth)?;
+        std::thread::sleep(SILENCE);
+        assert_eq!((n_arrived(&outside, 51000)?, n_arrived(&guest, 81)?), (n_answers, 0), "{mac:?}");
+    }
+    Ok(())
 }
