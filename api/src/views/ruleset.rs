@@ -162,8 +162,9 @@ pub fn text(ruleset: &Ruleset, sources: &Sources) -> String {
 pub fn of_guest(ruleset: &Ruleset, vmid: u32) -> Ruleset {
     let tables = ruleset.tables.iter().map(|table| {
         let met = chains_met(table, &format!("guest-{vmid}-"));
+        let devices = devices(table, vmid);
         Table {
-            sets: table.sets.iter().filter_map(|set| own_elements(set, vmid)).collect(),
+            sets: table.sets.iter().filter_map(|set| own_elements(set, &devices, vmid)).collect(),
             chains: table.chains.iter().filter(|chain| met.contains(&chain.name)).cloned().collect(),
             helpers: Vec::new(),
             ..table.clone()
@@ -191,20 +192,60 @@ fn chains_met(table: &Table, prefix: &str) -> BTreeSet<Name> {
     met
 }
 
-/// The set with the elements alone that name a port of this guest or lead to one of its chains; `None`: it has none.
-fn own_elements(set: &Set, vmid: u32) -> Option<Arc<Set>> {
-    let (ports, chains) = ([format!("tap{vmid}i"), format!("veth{vmid}i")], format!("guest-{vmid}-"));
+/// What leads to chains of this guest: a port, or bridge and MAC, with which keys of other sets begin.
+fn devices(table: &Table, vmid: u32) -> Vec<&[Value]> {
+    let chains = format!("guest-{vmid}-");
+    let leads = |element: &&Element| match &element.data {
+        ElementData::Verdict(Verdict::Jump(to) | Verdict::Goto(to)) => to.starts_with(&chains),
+        ElementData::Verdict(_) | ElementData::None | ElementData::Mark(_) => false,
+    };
+    table.sets.iter().flat_map(|set| &set.elements).filter(leads).map(|element| &*element.key).collect()
+}
+
+/// The set with the elements alone of this guest's devices, or that name a port of it; `None`: it has none.
+fn own_elements(set: &Set, devices: &[&[Value]], vmid: u32) -> Option<Arc<Set>> {
+    let ports = [format!("tap{vmid}i"), format!("veth{vmid}i")];
     let is_own = |element: &&Element| {
-        let names_port = element.key.iter().any(|part| match part {
-            Value::Name(name) => ports.iter().any(|prefix| name.starts_with(prefix.as_str())),
-            Value::Number(_) => false,
-        });
-        names_port
-            || match &element.data {
-                ElementData::Verdict(Verdict::Jump(to) | Verdict::Goto(to)) => to.starts_with(&chains),
-                ElementData::Verdict(_) | ElementData::None | ElementData::Mark(_) => false,
-            }
+        devices.iter().any(|device| element.key.starts_with(device))
+            || element.key.iter().any(|part| match part {
+                Value::Name(name) => ports.iter().any(|prefix| name.starts_with(prefix.as_str())),
+                Value::Number(_) => false,
+            })
     };
     let elements: Vec<Element> = set.elements.iter().filter(is_own).cloned().collect();
     (!elements.is_empty()).then(|| Arc::new(Set { elements, ..set.clone() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::ruleset::{DataType, TableFamily};
+
+    use super::*;
+
+    /// A guest's device is told by its port, or by bridge and MAC.
+    #[test]
+    fn a_guests_elements_are_those_of_its_devices() {
+        let origin = Origin::Skeleton("a test");
+        let device = |mac: u128| [Value::name("vmbr0"), Value::number(mac)];
+        let element = |key: Vec<Value>, data| Element { key: key.into(), data, origin };
+        let leads = |mac, to: &str| {
+            let data = ElementData::Verdict(Verdict::Goto(to.into()));
+            element(device(mac).to_vec(), data)
+        };
+        let listed = |mac| element([&device(mac)[..], &[Value::number(80)]].concat(), ElementData::None);
+        let set = |name: &str, kind, elements| {
+            let key = [DataType::Ifname, DataType::EtherAddr].into();
+            Arc::new(Set { name: name.into(), key, kind, interval: false, elements, origin })
+        };
+        let map =
+            set("map", SetKind::VerdictMap, vec![leads(1, "guest-100-reject"), leads(2, "guest-1001-in")]);
+        let lists = set("lists", SetKind::Set, vec![listed(1), listed(2)]);
+        let (helpers, chains) = (Vec::new(), Vec::new());
+        let table =
+            Table { family: TableFamily::Bridge, name: "t".into(), helpers, sets: vec![map, lists], chains };
+        let own = of_guest(&Ruleset { tables: vec![table] }, 100);
+        let keys: Vec<Vec<Value>> =
+            own.tables[0].sets.iter().flat_map(|set| &set.elements).map(|e| e.key.to_vec()).collect();
+        assert_eq!(keys, [device(1).to_vec(), listed(1).key.to_vec()]);
+    }
 }
