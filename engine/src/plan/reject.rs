@@ -178,10 +178,10 @@ fn guards(answering: &[(&Nic, &RunningPort)], chain: &mut ChainBuilder) {
     for (nic, port) in answering {
         // The bridge never sends a frame back to the port that it came from.
         chain.rule(origin, vec![build::named(Field::Iifname, nic.ifname.as_str()), build::accept()]);
+        let Some(mac) = nic.mac else { continue };
         let isolated = build::in_set(&[Field::Iifname], &Shared::IsolatedPorts.name());
         for guard in vlan_guards(port.vlans).into_iter().chain(port.isolated.then(|| vec![isolated])) {
-            let to_nic = nic.mac.map(|mac| build::ether(Field::EtherDaddr, mac));
-            let conditions = [to_nic.into_iter().collect(), guard, vec![build::accept()]];
+            let conditions = [vec![build::ether(Field::EtherDaddr, mac)], guard, vec![build::accept()]];
             chain.rule(origin, conditions.concat());
         }
     }

@@ -1,5 +1,5 @@
 //! One configured rule becomes kernel rules: one for each family, transport and list element it needs. Conditions
-//! stand in the order of their cost: interface, transport, address, set.
+//! stand in the order of their cost: interface, comparisons of transport and address, look-ups, searches.
 
 use super::groups::{self, Call};
 use super::lists::{self, Cost, List};
