@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use engine::inputs::{FileContent, Files, RejectMode};
 use firewall_tests::generate::Draw;
@@ -304,6 +305,34 @@ fn a_generation_without_firewall_is_not_enforced() {
 }
 
 #[test]
+fn a_large_generation_is_stored_in_pieces() {
+    let root = Root::new();
+    let mut store = root.open();
+    let file = |n: usize| (format!("/etc/pve/firewall/{n}.fw"), FileContent::text(&format!("# {n}\n")));
+    let first = snapshot(&mut store, (100..130).map(file).collect());
+    let piece = |store: &mut Store, snapshot| {
+        store.save_until(snapshot, Some(Instant::now())).expect("there is space")
+    };
+    for n_objects in 1..=10 {
+        assert!(!piece(&mut store, &first));
+        assert_eq!(root.names("objects").len(), n_objects);
+        assert!(root.names("generations").is_empty(), "a part is no generation");
+    }
+    // What changes meanwhile takes its place; what is there already is not written again.
+    let second = snapshot(&mut store, (105..135).map(file).collect());
+    let n_pieces = 1 + (0..).take_while(|_| !piece(&mut store, &second)).count();
+    assert_eq!(n_pieces, 25);
+    let state = State { enforced: Some(second.head.number), ..store.state().clone() };
+    store.set_state(state).expect("there is space");
+    assert_same(&root.open().load_enforced().expect("was stored"), &second);
+    // What only the first one had goes when generations of its time do.
+    for n in 0..=N_KEPT {
+        commit(&mut store, one("/etc/pve/firewall/100.fw", &format!("# later {n}\n")));
+    }
+    assert_eq!(root.names("objects").len(), N_KEPT);
+}
+
+#[test]
 fn nobody_else_may_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let root = Root::new();
@@ -364,7 +393,14 @@ fn any_order_of_steps_leaves_something_right() {
         let mut store = root.open();
         let mut saved: BTreeMap<u64, Snapshot> = BTreeMap::new();
         for _ in 0..40 {
-            match draw.below(8) {
+            match draw.below(9) {
+                8 => {
+                    let snapshot = snapshot(&mut store, draw_files(&mut draw));
+                    let piece = Some(Instant::now());
+                    if store.save_until(&snapshot, piece).expect("there is space") {
+                        saved.insert(snapshot.head.number, snapshot);
+                    }
+                }
                 0..=3 => {
                     let snapshot = commit(&mut store, draw_files(&mut draw));
                     saved.insert(snapshot.head.number, snapshot);

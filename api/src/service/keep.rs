@@ -12,6 +12,9 @@ use crate::host::fault;
 /// Between attempts after the disk has failed: first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// How long a change may wait for the disk: what is to be written goes there in pieces.
+const PIECE: Duration = Duration::from_millis(5);
+
 const NO_STORE: &str = "there is no folder for it";
 
 /// The disk does not hold what it should.
@@ -34,22 +37,23 @@ impl Reconciler {
         }
     }
 
-    /// Writes what has to outlive this process, if it has changed and the disk did not fail a moment ago.
+    /// Writes what has to outlive this process, or a piece of it, if it has changed and the disk did not fail a moment ago.
     pub(super) fn save(&mut self) {
-        if self.disk.as_ref().is_none_or(|trouble| trouble.again <= Instant::now()) {
-            self.try_to_save();
-        }
+        self.try_to_save(Some(Instant::now() + PIECE));
     }
 
     /// What cannot be written is told of, and written later.
-    fn try_to_save(&mut self) {
+    fn try_to_save(&mut self, until: Option<Instant>) {
+        if self.disk.as_ref().is_some_and(|trouble| trouble.again > Instant::now()) {
+            return;
+        }
         let was_trouble = self.disk.is_some();
         if self.store.is_none() && was_trouble {
             self.open_store();
             self.unsaved = self.generation.is_some();
             self.unsaved_state = true;
         }
-        if let Err(why) = self.save_now() {
+        if let Err(why) = self.save_until(until) {
             self.trouble(why);
         } else if was_trouble {
             tracing::info!("the disk holds again what it should");
@@ -60,10 +64,18 @@ impl Reconciler {
 
     /// Writes what has to outlive this process, whatever the disk did before.
     pub(super) fn save_now(&mut self) -> Result<(), String> {
+        self.save_until(None)
+    }
+
+    /// What a person or a timer waits for is written even if the generation is not whole yet: until it is, an older one
+    /// stands in for it.
+    fn save_until(&mut self, until: Option<Instant>) -> Result<(), String> {
         if self.unsaved {
-            self.keep_generation()?;
-            self.unsaved = false;
-            fault::point("generation-saved");
+            self.unsaved = !self.keep_generation(until)?;
+            if !self.unsaved {
+                self.unsaved_state = true;
+                fault::point("generation-saved");
+            }
         }
         if self.unsaved_state {
             self.keep_state()?;
@@ -71,6 +83,11 @@ impl Reconciler {
             fault::point("state-saved");
         }
         Ok(())
+    }
+
+    /// The disk takes more, and is to get it at once.
+    pub(super) fn has_more_to_save(&self) -> bool {
+        self.unsaved && self.disk.is_none()
     }
 
     fn trouble(&mut self, why: String) {
@@ -85,12 +102,12 @@ impl Reconciler {
         }
     }
 
-    fn keep_generation(&mut self) -> Result<(), String> {
-        let Some(generation) = self.generation.clone() else { return Ok(()) };
+    /// Gives whether all of it is kept.
+    fn keep_generation(&mut self, until: Option<Instant>) -> Result<bool, String> {
+        let Some(generation) = self.generation.clone() else { return Ok(true) };
         let Some(store) = &mut self.store else { return Err(NO_STORE.to_owned()) };
-        self.unsaved_state = true;
         if generation.compiled.plan.ruleset.tables.is_empty() && generation.cause != Cause::Start {
-            return store.forget().map_err(|error| chain(&error));
+            return store.forget().map(|()| true).map_err(|error| chain(&error));
         }
         let digest = store.digests().all(&generation.files);
         let head = Head {
@@ -103,12 +120,12 @@ impl Reconciler {
             reject_mode: generation.compiled.resolved.reject_mode,
         };
         let snapshot = Snapshot { head, files: generation.files.clone() };
-        store.save(&snapshot).map_err(|error| chain(&error))
+        store.save_until(&snapshot, until).map_err(|error| chain(&error))
     }
 
     /// Before this process ends: all of it, and how the kernel is left.
     pub(super) fn leave(&mut self) {
-        self.save();
+        self.try_to_save(None);
         let is_saved = !self.unsaved && !self.unsaved_state;
         let left = is_saved.then(|| self.world.enforcer.leave()).flatten();
         if let (Some(store), true) = (&mut self.store, left.is_some()) {

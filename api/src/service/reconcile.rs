@@ -245,6 +245,9 @@ impl Reconciler {
     }
 
     fn timeout(&self) -> Duration {
+        if self.has_more_to_save() {
+            return Duration::ZERO;
+        }
         let mut timeout = TICK.saturating_sub(self.ticked.elapsed());
         if let Some((at, _)) = self.retry {
             timeout = timeout.min(at.saturating_duration_since(Instant::now()));
@@ -254,8 +257,9 @@ impl Reconciler {
 
     /// Nothing is to be done: time for the disk.
     fn idle(&mut self) {
+        let has_more = self.has_more_to_save();
         let Some(store) = &mut self.store else { return };
-        if store.needs_flush() {
+        if store.needs_flush() && !has_more {
             if let Err(error) = store.flush_aside() {
                 tracing::error!(error = chain(&error), "what was committed may not outlive a loss of power");
             }

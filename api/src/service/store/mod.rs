@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use engine::inputs::{FileContent, Files, RejectMode};
 
@@ -210,19 +211,27 @@ impl Store {
     /// Stores a generation. [`State::enforced`] is the caller's to set. It outlives a stop of the process at once, a
     /// loss of power after [`Store::flush`].
     pub fn save(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.save_until(snapshot, None).map(drop)
+    }
+
+    /// As [`Store::save`], for no longer than some contents take beyond a time: a node's first generation is thousands of
+    /// files. Gives whether all is stored; if not, the call is to be made again, for this generation or the next.
+    pub fn save_until(&mut self, snapshot: &Snapshot, until: Option<Instant>) -> Result<bool, StoreError> {
         self.index();
         let number = snapshot.head.number;
         let path = self.manifest(number);
         let hashes = self.digests.contents(&snapshot.files);
-        let contents = contents(&snapshot.files, hashes);
-        self.unflushed.extend(self.objects.write(contents.clone())?);
+        let written = self.objects.write(contents(&snapshot.files, hashes), number, until)?;
+        self.unflushed.extend(written.paths);
+        if written.is_part {
+            return Ok(false);
+        }
         disk::write(&path, &form::manifest(&snapshot.head, &named(&snapshot.files, hashes)))?;
         self.unflushed.extend([path]);
-        self.objects.mark(contents.map(|(digest, _)| digest), number);
         self.generations.insert(number, Some(snapshot.head.clone()));
         self.last_number = number.max(self.last_number);
         self.collect();
-        Ok(())
+        Ok(true)
     }
 
     /// Learns which contents the stored generations have, and removes what none has: for an idle moment after the start,
@@ -339,9 +348,7 @@ impl Store {
             }
         }
         let hashes = self.versions.contents(&state.last_good);
-        let contents = contents(&state.last_good, hashes);
-        self.unflushed.extend(self.objects.write(contents.clone())?);
-        self.objects.mark(contents.map(|(digest, _)| digest), 0);
+        self.unflushed.extend(self.objects.write(contents(&state.last_good, hashes), 0, None)?.paths);
         let versions = named(&state.last_good, hashes);
         let (path, before) = (self.folder.join(STATE), self.folder.join(STATE_BEFORE));
         let unfinished = disk::write_beside(&path, &form::state(&state, self.last_number, &versions))?;

@@ -2,8 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use super::{Digest, StoreError, disk};
+
+/// What a call has written before its time was over.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) paths: Vec<PathBuf>,
+    /// Something is still to be written.
+    pub(super) is_part: bool,
+}
 
 /// The folder of contents, and what this process knows of it.
 #[derive(Debug)]
@@ -39,22 +48,29 @@ impl Objects {
         found
     }
 
-    /// Writes contents that are not there yet, and gives their paths.
+    /// Writes contents of a generation that are not there yet: at least one, and as many as time allows.
     pub(super) fn write<'c>(
         &mut self,
         contents: impl Iterator<Item = (Digest, &'c [u8])>,
-    ) -> Result<Vec<PathBuf>, StoreError> {
-        let mut written = Vec::new();
+        generation: u64,
+        until: Option<Instant>,
+    ) -> Result<Written, StoreError> {
+        let mut written = Written::default();
         for (digest, bytes) in contents {
-            if self.whole.contains(&digest) {
-                continue;
+            if !self.whole.contains(&digest) {
+                written.is_part = !written.paths.is_empty() && until.is_some_and(|until| until <= Instant::now());
+                if written.is_part {
+                    break;
+                }
+                let path = self.path(digest);
+                if !matches!(disk::read(&path), Ok(Some(found)) if found == bytes) {
+                    disk::write(&path, bytes)?;
+                    written.paths.push(path);
+                }
+                self.whole.insert(digest);
             }
-            let path = self.path(digest);
-            if !matches!(disk::read(&path), Ok(Some(found)) if found == bytes) {
-                disk::write(&path, bytes)?;
-                written.push(path);
-            }
-            self.whole.insert(digest);
+            let newest = self.newest.entry(digest).or_insert(generation);
+            *newest = generation.max(*newest);
         }
         Ok(written)
     }
