@@ -12,10 +12,6 @@ use crate::resolve::Resolved;
 use crate::ruleset::{Chain, Field, Hook, Origin, TableFamily, Value, build};
 
 const DISPATCH: Origin = Origin::Skeleton("dispatch");
-/// Frames from guests' ports.
-const PORTS_OUT: &str = "ports-out";
-/// Frames to guests' ports.
-const PORTS_IN: &str = "ports-in";
 
 /// All of the table but VNets and guests.
 pub(super) fn skeleton(resolved: &Resolved) -> Unit {
@@ -35,9 +31,7 @@ fn base_chains(resolved: &Resolved, answers: bool, table: &mut Unit) {
     if resolved.reject_mode == RejectMode::Divert {
         table.chains.push(divert::answering(resolved));
     }
-    let mut out = ChainBuilder::base("vm-out", Hook::Prerouting, 0, DISPATCH);
-    out.rule(Origin::Skeleton("mark bits"), reject::entering(resolved));
-    table.chains.push(of_ports(out, Field::Iifname, PORTS_OUT));
+    table.chains.push(from_guests(resolved));
     if answers {
         table.chains.push(reject::vnets_base());
         table.chains.push(reject::guests_base());
@@ -51,13 +45,9 @@ fn base_chains(resolved: &Resolved, answers: bool, table: &mut Unit) {
     if resolved.reject_mode == RejectMode::Divert {
         table.chains.push(divert::unmarked(resolved));
     }
-    let mut into = ChainBuilder::base("vm-in", Hook::Postrouting, 0, DISPATCH);
-    // No guest's policy says otherwise: most frames need not know whose port they leave by.
-    into.rule(Origin::Skeleton("connection state"), reject::known_and_unmarked(resolved));
-    table.chains.push(of_ports(into, Field::Oifname, PORTS_IN));
+    table.chains.push(to_guests(resolved));
     table.chains.push(reject::leaving(resolved));
     table.chains.extend([reject::clearing(resolved), reject::arriving(resolved)]);
-    ports(resolved, table);
     for (name, port, bridge) in
         [("unknown-out", Field::Iifname, Field::Ibrname), ("unknown-in", Field::Oifname, Field::Obrname)]
     {
@@ -65,31 +55,40 @@ fn base_chains(resolved: &Resolved, answers: bool, table: &mut Unit) {
     }
 }
 
-/// Frames of guests' ports, by name: all others have nothing to look up.
-fn of_ports(mut chain: ChainBuilder, port: Field, ports: &str) -> Chain {
-    for prefix in ["tap*", "veth*"] {
-        chain.rule(DISPATCH, vec![build::named(port, prefix), build::goto(ports)]);
-    }
-    chain.finish()
-}
-
-/// By port to the guest's zone; a guest's port that no policy knows is not open.
-fn ports(resolved: &Resolved, table: &mut Unit) {
-    let mut out = ChainBuilder::regular(PORTS_OUT, DISPATCH);
+/// From guests' ports to their zones.
+fn from_guests(resolved: &Resolved) -> Chain {
+    let mut chain = ChainBuilder::base("vm-out", Hook::Prerouting, 0, DISPATCH);
+    chain.rule(Origin::Skeleton("mark bits"), reject::entering(resolved));
+    only_guests_ports(Field::Iifname, &mut chain);
     // Not from each guest's chain: whenever a rule is added the kernel walks all ways through the table, and from here
     // it is one to the chains with the permitted targets of all of them.
     let filtered = build::in_set(&[Field::Iifname], &Shared::FilteredPorts.name());
-    out.rule(Origin::Skeleton("guest zones"), vec![filtered, build::jump(GUESTS_OUT)]);
-    let mut into = ChainBuilder::regular(PORTS_IN, DISPATCH);
-    into.rule(Origin::Skeleton("mark bits"), reject::arrives_marked(resolved));
-    for (mut chain, port, map, unknown) in [
-        (out, Field::Iifname, Shared::VmMapOut, "unknown-out"),
-        (into, Field::Oifname, Shared::VmMapIn, "unknown-in"),
-    ] {
-        chain.rule(DISPATCH, vec![build::vmap(&[port], &map.name())]);
-        chain.rule(Origin::Skeleton("unknown ports"), vec![build::goto(unknown)]);
-        table.chains.push(chain.finish());
-    }
+    chain.rule(Origin::Skeleton("guest zones"), vec![filtered, build::jump(GUESTS_OUT)]);
+    dispatch(Field::Iifname, Shared::VmMapOut, "unknown-out", chain)
+}
+
+/// By guests' ports to their zones.
+fn to_guests(resolved: &Resolved) -> Chain {
+    let mut chain = ChainBuilder::base("vm-in", Hook::Postrouting, 0, DISPATCH);
+    // No guest's policy says otherwise: most frames need not know whose port they leave by.
+    chain.rule(Origin::Skeleton("connection state"), reject::known_and_unmarked(resolved));
+    only_guests_ports(Field::Oifname, &mut chain);
+    chain.rule(Origin::Skeleton("mark bits"), reject::arrives_marked(resolved));
+    dispatch(Field::Oifname, Shared::VmMapIn, "unknown-in", chain)
+}
+
+/// Frames of other ports have nothing to look up. They leave here, for two rules that go on with guests' ports would be
+/// two ways to all guests' chains, and the kernel walks each.
+fn only_guests_ports(port: Field, chain: &mut ChainBuilder) {
+    let [tap, veth] = ["tap*", "veth*"].map(|prefix| build::not_named(port, prefix));
+    chain.rule(DISPATCH, vec![tap, veth, build::accept()]);
+}
+
+/// By port to the guest's zone; a guest's port that no policy knows is not open.
+fn dispatch(port: Field, map: Shared, unknown: &str, mut chain: ChainBuilder) -> Chain {
+    chain.rule(DISPATCH, vec![build::vmap(&[port], &map.name())]);
+    chain.rule(Origin::Skeleton("unknown ports"), vec![build::goto(unknown)]);
+    chain.finish()
 }
 
 /// Ports that are named like a guest's, on bridges that are ours to judge. nftables compares prefixes alone: a
