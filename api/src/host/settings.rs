@@ -6,8 +6,18 @@ use std::path::Path;
 
 use engine::inputs::RejectMode;
 
+/// Sets the REJECT mode in a settings file, which need not be there; one that cannot be read stays as it is.
+pub fn set_reject_mode(path: &Path, mode: RejectMode) -> io::Result<()> {
+    let text = match fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error),
+    };
+    write(path, &with_reject_mode(&text, mode))
+}
+
 /// The text with `reject_mode` set to `mode`: in its line if it has one, else in front.
-pub fn with_reject_mode(text: &str, mode: RejectMode) -> String {
+fn with_reject_mode(text: &str, mode: RejectMode) -> String {
     let line = format!("reject_mode: {}", mode.as_str());
     let is_setting = |line: &str| line.split_once(':').is_some_and(|(name, _)| name.trim() == "reject_mode");
     let mut lines: Vec<&str> = text.lines().collect();
@@ -20,7 +30,7 @@ pub fn with_reject_mode(text: &str, mode: RejectMode) -> String {
 
 /// Replaces a file: readers see the old one or the new one. In the cluster file system, which knows no fsync(2), the
 /// rename is what other nodes get.
-pub fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &str) -> io::Result<()> {
     let unfinished = path.with_extension(format!("tmp.{}", std::process::id()));
     fs::write(&unfinished, text)?;
     fs::rename(&unfinished, path).inspect_err(|_| drop(fs::remove_file(&unfinished)))

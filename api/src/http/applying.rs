@@ -6,8 +6,9 @@ use axum::extract::State;
 
 use super::Service;
 use super::error::Problem;
-use super::extract::{Caller, IfMatch, Payload, Tagged, overlay};
+use super::extract::{Caller, Payload, Tagged, overlay};
 use crate::service::handle::Apply;
+use crate::service::store::is_written;
 use crate::views::apply::{AppliedView, ApplyRequest, RollbackRequest, StandingView};
 
 /// Enforce the saved files now, held ones too, or unsaved ones over them.
@@ -20,8 +21,7 @@ use crate::views::apply::{AppliedView, ApplyRequest, RollbackRequest, StandingVi
     responses((status = 200, body = AppliedView)))]
 pub(super) async fn apply(
     State(service): State<Service>,
-    if_match: IfMatch,
-    Caller { user }: Caller,
+    caller: Caller,
     Payload(request): Payload<ApplyRequest>,
 ) -> Result<Tagged<AppliedView>, Problem> {
     let confirm_within = request.confirm_within.map(|seconds| Duration::from_secs(seconds.0.into()));
@@ -29,15 +29,19 @@ pub(super) async fn apply(
         return Err(Problem::unusable("confirm_within: nobody can confirm within 0 seconds"));
     }
     let overlay = overlay(request.overlay)?;
+    if let Some(path) = overlay.keys().find(|path| !is_written(path)) {
+        return Err(Problem::unusable(format!(
+            "{path} is no file of the firewall: it can only be applied saved"
+        )));
+    }
     let (automatic, force) = (request.automatic.0, request.force.0);
     if automatic && (force || confirm_within.is_some() || !overlay.is_empty()) {
         return Err(Problem::unusable(
             "automatic: what applies by itself is saved, neither forced nor confirmed",
         ));
     }
-    let only_if = if_match.met(&service)?;
-    let apply = Apply { overlay, force, automatic, confirm_within, only_if, user, caller: request.caller };
-    let applied = service.handle.apply(apply).await;
+    let apply = Apply { overlay, force, automatic, confirm_within, caller: request.caller };
+    let applied = caller.on(&service)?.apply(apply).await;
     let applied = applied.map_err(|error| Problem::applying(error, &service.handle.published()))?;
     Ok(Tagged::new(&applied.published, AppliedView::new(&applied)))
 }
@@ -48,10 +52,9 @@ pub(super) async fn apply(
     responses((status = 200, body = StandingView)))]
 pub(super) async fn confirm(
     State(service): State<Service>,
-    if_match: IfMatch,
+    caller: Caller,
 ) -> Result<Tagged<StandingView>, Problem> {
-    if_match.met(&service)?;
-    service.handle.confirm().await?;
+    caller.on(&service)?.confirm().await?;
     Ok(standing(&service))
 }
 
@@ -64,12 +67,11 @@ pub(super) async fn confirm(
     responses((status = 200, body = AppliedView)))]
 pub(super) async fn rollback(
     State(service): State<Service>,
-    if_match: IfMatch,
+    caller: Caller,
     Payload(request): Payload<RollbackRequest>,
 ) -> Result<Tagged<AppliedView>, Problem> {
-    if_match.met(&service)?;
     let to = request.generation.map(|number| number.0.into());
-    let applied = service.handle.rollback(to).await;
+    let applied = caller.on(&service)?.rollback(to).await;
     let applied = applied.map_err(|error| Problem::applying(error, &service.handle.published()))?;
     Ok(Tagged::new(&applied.published, AppliedView::new(&applied)))
 }
@@ -80,10 +82,9 @@ pub(super) async fn rollback(
     responses((status = 200, body = StandingView)))]
 pub(super) async fn hold(
     State(service): State<Service>,
-    if_match: IfMatch,
+    caller: Caller,
 ) -> Result<Tagged<StandingView>, Problem> {
-    if_match.met(&service)?;
-    service.handle.hold(true).await?;
+    caller.on(&service)?.hold(true).await?;
     Ok(standing(&service))
 }
 
@@ -93,10 +94,9 @@ pub(super) async fn hold(
     responses((status = 200, body = StandingView)))]
 pub(super) async fn release(
     State(service): State<Service>,
-    if_match: IfMatch,
+    caller: Caller,
 ) -> Result<Tagged<StandingView>, Problem> {
-    if_match.met(&service)?;
-    service.handle.hold(false).await?;
+    caller.on(&service)?.hold(false).await?;
     Ok(standing(&service))
 }
 

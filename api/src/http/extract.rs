@@ -17,7 +17,8 @@ use serde_json::{Map, Value};
 use super::Service;
 use super::connection::Peer;
 use super::error::Problem;
-use crate::service::handle::Overlay;
+use crate::service::Handle;
+use crate::service::handle::{Overlay, Terms};
 use crate::service::state::Published;
 use crate::views::scalar::FilesView;
 
@@ -27,27 +28,32 @@ const USER: &str = "pve-user";
 /// Longest name that is logged.
 const USER_MAX: usize = 128;
 
-/// What `If-Match` asks for. It is asked last: a call that is wrong by itself is told so first (RFC 9110, 13.2.1).
+/// Who calls, and on what condition. That is asked last: a call that is wrong by itself is told so first (RFC 9110,
+/// 13.2.1).
 #[derive(Debug, Clone)]
-pub(super) struct IfMatch(Vec<HeaderValue>);
+pub(super) struct Caller {
+    if_match: Vec<HeaderValue>,
+    user: Option<String>,
+}
 
-impl<S: Sync> FromRequestParts<S> for IfMatch {
+impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<IfMatch, Infallible> {
-        Ok(IfMatch(parts.headers.get_all(header::IF_MATCH).iter().cloned().collect()))
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Caller, Infallible> {
+        let if_match = parts.headers.get_all(header::IF_MATCH).iter().cloned().collect();
+        Ok(Caller { if_match, user: user(&parts.headers) })
     }
 }
 
-impl IfMatch {
-    /// The generation that the caller insists on, which is the one that is enforced; `None`: he insists on none.
-    pub(super) fn met(&self, service: &Service) -> Result<Option<u64>, Problem> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
+impl Caller {
+    /// A way to the reconciler on the caller's terms, which hold when it gets there, too.
+    pub(super) fn on(self, service: &Service) -> Result<Handle, Problem> {
         let enforced = service.handle.published().generation.as_ref().map(|generation| generation.number);
-        let is_met = self.0.iter().any(|value| names(value, enforced));
-        if is_met { Ok(enforced) } else { Err(Problem::stale(enforced)) }
+        let insists = !self.if_match.is_empty();
+        if insists && !self.if_match.iter().any(|value| names(value, enforced)) {
+            return Err(Problem::stale(enforced));
+        }
+        Ok(service.handle.on(Terms { only_if: enforced.filter(|_| insists), user: self.user }))
     }
 }
 
@@ -83,21 +89,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Payload<T> {
         let wrong =
             |error: serde_json::Error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
         read.map(Payload).map_err(|error| wrong(error).into_response())
-    }
-}
-
-/// The user that the caller names, and the process that calls.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Caller {
-    /// For the audit log.
-    pub(super) user: Option<String>,
-}
-
-impl<S: Sync> FromRequestParts<S> for Caller {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Caller, Infallible> {
-        Ok(Caller { user: user(&parts.headers) })
     }
 }
 

@@ -7,7 +7,7 @@ use engine::ruleset::TableFamily;
 
 use super::Service;
 use super::error::Problem;
-use super::extract::{IfMatch, Payload, Tagged, known_vmid};
+use super::extract::{Caller, Payload, Tagged, known_vmid};
 use crate::service::handle::GuestEvent;
 use crate::service::state::Generation;
 use crate::views::apply::{GuestEventRequest, GuestOutcomeView};
@@ -74,13 +74,12 @@ fn unprotected(generation: &Generation) -> Option<String> {
     responses((status = 200, body = GuestOutcomeView)))]
 pub(super) async fn guest_event(
     State(service): State<Service>,
-    if_match: IfMatch,
+    caller: Caller,
     Path(vmid): Path<u32>,
     Payload(request): Payload<GuestEventRequest>,
 ) -> Result<Json<GuestOutcomeView>, Problem> {
     let event = event(known_vmid(vmid)?, request)?;
-    if_match.met(&service)?;
-    let outcome = service.handle.guest(event).await?;
+    let outcome = caller.on(&service)?.guest(event).await?;
     Ok(Json(GuestOutcomeView::from(&outcome)))
 }
 

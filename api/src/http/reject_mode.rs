@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use super::Service;
 use super::error::Problem;
-use super::extract::{IfMatch, Payload, Tagged};
+use super::extract::{Caller, Payload, Tagged};
 use crate::views::apply::RejectModeRequest;
 use crate::views::status::RejectModeView;
 
@@ -23,11 +23,10 @@ pub(super) async fn reject_mode(State(service): State<Service>) -> Tagged<Reject
     responses((status = 200, body = RejectModeView)))]
 pub(super) async fn set_reject_mode(
     State(service): State<Service>,
-    if_match: IfMatch,
+    caller: Caller,
     Payload(request): Payload<RejectModeRequest>,
 ) -> Result<Tagged<RejectModeView>, Problem> {
-    if_match.met(&service)?;
-    let applied = service.handle.reject_mode(request.mode.into()).await;
+    let applied = caller.on(&service)?.reject_mode(request.mode.into()).await;
     let applied = applied.map_err(|error| Problem::applying(error, &service.handle.published()))?;
     Ok(Tagged::new(&applied.published, RejectModeView::new(&applied.published)))
 }

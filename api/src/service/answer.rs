@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use engine::inputs::{FileContent, RejectMode};
+use engine::inputs::{Files, RejectMode};
 use engine::model::names::Vmid;
 use engine::ruleset::{Ruleset, TableFamily};
 
 use super::attempt::{Target, micros};
-use super::gate::{Ask, Confirm};
+use super::gate::{Ask, Confirm, Gate};
 use super::handle::{
-    Applied, Apply, ApplyError, Command, Event, GuestEvent, GuestEventKind, GuestOutcome, overlaid,
+    Applied, Apply, ApplyError, Call, Command, Event, GuestEvent, GuestEventKind, GuestOutcome, overlaid,
 };
 use super::reconcile::{Reconciler, now_s};
 use super::state::{Cause, Obstacle};
-use super::store::{Snapshot, with_written_of};
+use super::store::{Digest, Snapshot, with_written_of};
 use crate::features;
 use crate::host::{fault, settings};
 
@@ -23,7 +23,12 @@ const AGAIN: Duration = Duration::from_secs(2);
 impl Reconciler {
     /// Carries out a call. What it changed is on disk before it is answered, for whoever was answered relies on it.
     /// Whoever asked may have gone: then nobody hears the answer.
-    pub(super) fn answer(&mut self, command: Command) {
+    pub(super) fn answer(&mut self, call: Call) {
+        if let Some(asks) = call.command.audited() {
+            tracing::info!(target: "audit", user = call.terms.user, only_if = call.terms.only_if, asks);
+        }
+        let enforced = self.generation.as_ref().map(|generation| generation.number);
+        let Some(command) = call.met(enforced) else { return };
         match command {
             Command::Apply(apply, answer) => drop(answer.send(self.kept(|all| all.apply(&apply)))),
             Command::Hold(hold, answer) => drop(answer.send(self.kept(|all| all.hold(hold)))),
@@ -44,23 +49,23 @@ impl Reconciler {
 
     fn kept<T>(&mut self, call: impl FnOnce(&mut Reconciler) -> T) -> T {
         let result = call(self);
-        self.save();
+        self.try_to_save(None);
         result
     }
 
     fn apply(&mut self, apply: &Apply) -> Result<Applied, ApplyError> {
         let enforced = self.generation.as_ref().map(|generation| generation.number);
-        if let Some(expected) = apply.only_if.filter(|expected| enforced != Some(*expected)) {
-            return Err(ApplyError::Stale { expected, enforced });
-        }
         if !self.world.mirror.available() {
             return Err(ApplyError::Unreadable);
         }
         if apply.automatic {
             return self.take_up(enforced);
         }
+        if apply.confirm_within.is_some() && enforced.is_none() {
+            return Err(ApplyError::Nothing("nothing was enforced yet: there is nothing to go back to"));
+        }
         let began = Instant::now();
-        self.world.mirror.drain();
+        self.world.mirror.catch_up();
         let saved = self.world.saved().clone();
         let saved_digest = self.digests.written(&saved);
         let files = overlaid(&saved, &apply.overlay);
@@ -82,7 +87,6 @@ impl Reconciler {
             }
             fault::point("state-written");
         }
-        tracing::info!(target: "audit", user = apply.user, force = apply.force, confirm = ?timer, "apply");
         match self.attempt(&target) {
             Ok(changed) => {
                 if timer.is_none() {
@@ -123,28 +127,36 @@ impl Reconciler {
     }
 
     fn hold(&mut self, hold: bool) -> Result<(), ApplyError> {
-        self.gate.hold = hold;
-        self.unsaved_state = true;
+        self.remember_that(|gate| gate.hold = hold)?;
         self.saved_files(Cause::Files);
         Ok(())
     }
 
     fn confirm(&mut self) -> Result<(), ApplyError> {
-        if !self.gate.confirmed() {
+        if self.gate.confirm.is_none() {
             return Err(ApplyError::Nothing("nothing waits for a confirmation"));
         }
-        self.unsaved_state = true;
+        self.remember_that(|gate| gate.confirm = None)?;
         self.saved_files(Cause::Apply);
         Ok(())
     }
 
+    /// It is on disk when this returns, or did not happen.
+    fn remember_that(&mut self, change: impl FnOnce(&mut Gate)) -> Result<(), ApplyError> {
+        let before = self.gate.clone();
+        change(&mut self.gate);
+        self.unsaved_state = true;
+        self.save_now().map_err(|why| {
+            self.gate = before;
+            ApplyError::World(why)
+        })
+    }
+
     fn rollback(&mut self, to: Option<u64>) -> Result<Applied, ApplyError> {
-        let saved = self.digests.written(self.world.saved());
-        let number = match (to, self.gate.rolled_back(saved)) {
-            (Some(number), _) | (None, Some(number)) => number,
-            (None, None) => return Err(ApplyError::Nothing("nothing waits for a confirmation")),
+        let unconfirmed = self.gate.confirm.map(|confirm| confirm.back_to);
+        let Some(number) = to.or(unconfirmed) else {
+            return Err(ApplyError::Nothing("nothing waits for a confirmation"));
         };
-        self.gate.refused = Some(saved);
         self.go_back(number)
     }
 
@@ -166,9 +178,8 @@ impl Reconciler {
 
     /// The time for a confirmation is over.
     fn give_up(&mut self) {
-        let saved = self.digests.written(self.world.saved());
-        let before = self.gate.clone();
-        let Some(number) = self.gate.rolled_back(saved) else { return };
+        let Some(confirm) = self.gate.confirm else { return };
+        let number = confirm.back_to;
         tracing::warn!(
             generation = number,
             "nobody has confirmed the change: back to what was enforced before"
@@ -176,12 +187,12 @@ impl Reconciler {
         if let Err(error) = self.go_back(number) {
             // It still has to go.
             tracing::error!(%error, "could not go back; that is tried again");
-            self.confirm_until = before.confirm.map(|confirm| (confirm, Instant::now() + AGAIN));
-            self.gate = before;
+            self.confirm_until = Some((confirm, Instant::now() + AGAIN));
         }
     }
 
-    /// Enforces the configuration of an earlier generation, with today's guests and interfaces.
+    /// Enforces the configuration of an earlier generation, with today's guests and interfaces. What is saved is not
+    /// applied by itself before it changes. On an error everything stands as before, a confirmation waited for too.
     fn go_back(&mut self, number: u64) -> Result<Applied, ApplyError> {
         let then = self.store.as_mut().and_then(|store| store.generation(number));
         let Some(Snapshot { files: then, .. }) = then else {
@@ -195,12 +206,23 @@ impl Reconciler {
         // It was enforced once: nobody asks again what it cuts.
         let ask = Ask::Explicit { force: true };
         let target = Target { files, digest, ask, cause: Cause::Rollback, gather_us: 0, caller: None };
-        let result = self.attempt(&target).map_err(|failure| refusal(&failure.obstacle));
+        let refused = self.says();
+        let changed = self.attempt(&target).map_err(|failure| refusal(&failure.obstacle))?;
+        self.gate.rolled_back(refused);
         self.unsaved_state = true;
         fault::point("rolled-back");
         // What is saved is a candidate now, and says why it waits.
         self.saved_files(Cause::Rollback);
-        result.map(|changed| Applied { published: self.publish.borrow().clone(), changed })
+        Ok(Applied { published: self.publish.borrow().clone(), changed })
+    }
+
+    /// What the files say; while they cannot be read, what they said when they were last applied, or did not get to be.
+    fn says(&mut self) -> Option<Digest> {
+        match (self.world.mirror.available(), &self.generation) {
+            (true, _) => Some(self.digests.written(self.world.saved())),
+            (false, Some(generation)) => self.gate.refused.or(Some(generation.digest)),
+            (false, None) => self.gate.refused,
+        }
     }
 
     fn reject_mode(&mut self, mode: RejectMode) -> Result<Applied, ApplyError> {
@@ -213,14 +235,39 @@ impl Reconciler {
         if !needed.is_empty() {
             return Err(ApplyError::Unable(needed.join("; ")));
         }
+        if !self.world.mirror.available() {
+            return Err(ApplyError::Unreadable);
+        }
         let (path, on_disk) = self.world.settings_file();
-        let held = match self.world.saved().get(&path) {
-            Some(FileContent::Bytes(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
-            Some(FileContent::Unreadable(_)) | None => String::new(),
+        let said = self.digests.written(self.world.saved());
+        settings::set_reject_mode(&on_disk, mode).map_err(|error| ApplyError::World(error.to_string()))?;
+        self.world.mirror.drain();
+        let says = self.digests.written(self.world.saved());
+        if self.gate.refused == Some(said) {
+            self.gate.refused = Some(says);
+            self.unsaved_state = true;
+        }
+        let waits = self.candidate.is_some() || self.gate.hold || self.gate.confirm.is_some();
+        match self.generation.clone().filter(|_| waits) {
+            Some(generation) => self.apply_file(&generation.files, &path),
+            None => self.apply(&Apply::default()),
+        }
+    }
+
+    /// Enforces one saved file with all else that is enforced: other changes go on waiting.
+    fn apply_file(&mut self, enforced: &Files, path: &str) -> Result<Applied, ApplyError> {
+        let saved = self.world.saved().clone();
+        let mut files = with_written_of(enforced, &saved);
+        match saved.get(path) {
+            Some(content) => files.insert(path.to_owned(), content.clone()),
+            None => files.remove(path),
         };
-        let text = settings::with_reject_mode(&held, mode);
-        settings::write(&on_disk, &text).map_err(|error| ApplyError::World(error.to_string()))?;
-        self.apply(&Apply::default())
+        let digest = self.digests.written(&files);
+        let ask = Ask::Explicit { force: false };
+        let target = Target { files, digest, ask, cause: Cause::Apply, gather_us: 0, caller: None };
+        let changed = self.attempt(&target).map_err(|failure| refusal(&failure.obstacle))?;
+        self.saved_files(Cause::Apply);
+        Ok(Applied { published: self.publish.borrow().clone(), changed })
     }
 
     fn guest(&mut self, event: GuestEvent) -> Result<GuestOutcome, ApplyError> {
@@ -235,9 +282,7 @@ impl Reconciler {
         if event.kind == GuestEventKind::Stop {
             self.world.unannounce(vmid);
         }
-        if self.world.look_at_host().is_err() {
-            tracing::error!("the host cannot be looked at");
-        }
+        self.look_at_host();
         self.world.look_at_guest(vmid);
         self.saved_files(Cause::Guest);
         let _nobody_listens = self.events.send(Event::Guest(event.clone(), SystemTime::now()));

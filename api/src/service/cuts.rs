@@ -26,7 +26,7 @@ pub(super) fn find(
     caller: Option<IpAddr>,
 ) -> Report {
     let rulesets = [&enforced.compiled.plan.ruleset, &compiled.plan.ruleset];
-    if enforced.enforced.tables.is_empty() || preflight::is_equal(rulesets) {
+    if preflight::is_equal(rulesets) {
         return Report::default();
     }
     let live = flows::live(FLOWS, &|flow| preflight::concerns(flow, caller));

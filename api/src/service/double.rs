@@ -8,7 +8,7 @@ use engine::inputs::{FileContent, Files, HostFacts, Inputs, RejectMode, Settings
 use tokio::sync::{broadcast, watch};
 
 use super::gate::{Confirm, Waits};
-use super::handle::{Applied, Apply, ApplyError, Command, Event, GuestOutcome, Handle, overlaid};
+use super::handle::{Applied, Apply, ApplyError, Command, Event, GuestOutcome, Handle, Terms, overlaid};
 use super::preview::{Previewer, Seen};
 use super::state::{
     Candidate, Cause, ChangeCounts, Generation, Obstacle, Phases, Published, State, Summary, WriterKind,
@@ -41,21 +41,31 @@ pub(crate) fn start(files: Option<Files>, facts: HostFacts) -> Handle {
     let (events, _) = broadcast::channel(8);
     let previewer = Arc::new(Previewer::default());
     let waker = Arc::new(Waker::new().expect("eventfd is to be had"));
-    let handle =
-        Handle { commands, waker, published: watching, events: events.clone(), previewer: previewer.clone() };
+    let handle = Handle {
+        commands,
+        terms: Terms::default(),
+        waker,
+        published: watching,
+        events: events.clone(),
+        previewer: previewer.clone(),
+    };
     let settings = Settings::default();
     let mut double = Double { files: files.clone().unwrap_or_default(), facts, settings, published, events };
     if files.is_some() {
-        previewer.saw(Seen { files: double.files.clone(), facts: Arc::new(double.facts.clone()), settings });
+        let (files, facts) = (double.files.clone(), Arc::new(double.facts.clone()));
+        let last_good = Files::new();
+        previewer.saw(Seen { files, last_good, facts, settings, is_force_disabled: false });
         let files = double.files.clone();
         double.commit(files, Cause::Start);
     }
     std::thread::spawn(move || {
-        while let Ok(command) = inbox.recv() {
-            if matches!(command, Command::Stop) {
-                return;
+        while let Ok(call) = inbox.recv() {
+            let enforced = double.now().generation.as_ref().map(|generation| generation.number);
+            match call.met(enforced) {
+                Some(Command::Stop) => return,
+                Some(command) => double.answer(command),
+                None => {}
             }
-            double.answer(command);
         }
     });
     handle
@@ -171,10 +181,6 @@ impl Double {
     }
 
     fn apply(&mut self, apply: &Apply) -> Result<Applied, ApplyError> {
-        let enforced = self.now().generation.as_ref().map(|generation| generation.number);
-        if let Some(expected) = apply.only_if.filter(|expected| Some(*expected) != enforced) {
-            return Err(ApplyError::Stale { expected, enforced });
-        }
         let files = overlaid(&self.files, &apply.overlay);
         let says = |text: &str| {
             files.values().any(|content| match content {

@@ -121,16 +121,10 @@ impl Gate {
         self.confirm = Some(Confirm { deadline_s: now_s.saturating_add(within_s), within_s, back_to });
     }
 
-    /// What is enforced stays. `false`: nothing waited.
-    pub fn confirmed(&mut self) -> bool {
-        self.confirm.take().is_some()
-    }
-
-    /// What is enforced goes; the answer is the generation that comes back. `saved` is what the files say.
-    pub fn rolled_back(&mut self, saved: Digest) -> Option<u64> {
-        let confirm = self.confirm.take()?;
-        self.refused = Some(saved);
-        Some(confirm.back_to)
+    /// What was enforced has gone. `saved` is what the files say, as far as that is known.
+    pub fn rolled_back(&mut self, saved: Option<Digest>) {
+        self.confirm = None;
+        self.refused = saved;
     }
 }
 
@@ -151,7 +145,8 @@ mod tests {
         assert_eq!(gate.decide(c, Some(b), Ask::Automatic, || false), Err(Waits::Confirmation));
         let remaining_s = |now_s| gate.confirm.map(|confirm| confirm.remaining_s(now_s));
         assert_eq!((remaining_s(159), remaining_s(160)), (Some(1), Some(0)));
-        assert_eq!(gate.rolled_back(b), Some(1));
+        gate.rolled_back(Some(b));
+        assert_eq!(gate.confirm, None);
         assert_eq!(gate.decide(b, Some(a), Ask::Automatic, || false), Err(Waits::RolledBack));
         assert_eq!(gate.decide(b, Some(a), Ask::Explicit { force: false }, || false), Ok(()));
         assert_eq!(gate.decide(c, Some(a), Ask::Automatic, || false), Ok(()));

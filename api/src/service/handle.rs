@@ -17,11 +17,40 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A way to the reconciler; clones share it.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    pub(super) commands: std::sync::mpsc::SyncSender<Command>,
+    pub(super) commands: std::sync::mpsc::SyncSender<Call>,
+    /// Of the calls that are made by this one.
+    pub(super) terms: Terms,
     pub(super) waker: Arc<Waker>,
     pub(super) published: watch::Receiver<Arc<Published>>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) previewer: Arc<super::preview::Previewer>,
+}
+
+/// Who asks, and on what condition.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Only if this generation is enforced (`If-Match`).
+    pub only_if: Option<u64>,
+    /// On whose behalf, for the audit log; grants nothing.
+    pub user: Option<String>,
+}
+
+/// A command with its terms.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) terms: Terms,
+    pub(super) command: Command,
+}
+
+impl Call {
+    /// The command, unless another generation is enforced than the caller insists on: then he is told.
+    pub(super) fn met(self, enforced: Option<u64>) -> Option<Command> {
+        match self.terms.only_if.filter(|expected| enforced != Some(*expected)) {
+            Some(expected) => self.command.refuse(ApplyError::Stale { expected, enforced }),
+            None => return Some(self.command),
+        }
+        None
+    }
 }
 
 /// What the reconciler is asked to do, and where the answer goes.
@@ -39,6 +68,44 @@ pub(super) enum Command {
     Reload,
     /// The tables stay in the kernel.
     Stop,
+}
+
+impl Command {
+    /// Whoever asked may have gone: then nobody hears the answer.
+    fn refuse(self, error: ApplyError) {
+        match self {
+            Command::Apply(_, answer) | Command::Rollback(_, answer) | Command::RejectMode(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
+            Command::Hold(_, answer) | Command::Confirm(answer) | Command::Ping(answer) => {
+                drop(answer.send(Err(error)));
+            }
+            Command::Guest(_, answer) => drop(answer.send(Err(error))),
+            Command::Reload | Command::Stop => {}
+        }
+    }
+
+    /// What the audit log says of it; nothing of what changes nothing.
+    pub(super) fn audited(&self) -> Option<String> {
+        Some(match self {
+            Command::Apply(apply, _) => {
+                let Apply { overlay, force, automatic, confirm_within, caller } = apply;
+                let n_unsaved = overlay.len();
+                format!(
+                    "apply: n_unsaved {n_unsaved}, force {force}, automatic {automatic}, confirm_within \
+                     {confirm_within:?}, caller {caller:?}"
+                )
+            }
+            Command::Hold(true, _) => "hold".to_owned(),
+            Command::Hold(false, _) => "release".to_owned(),
+            Command::Confirm(_) => "confirm".to_owned(),
+            Command::Rollback(None, _) => "rollback".to_owned(),
+            Command::Rollback(Some(to), _) => format!("rollback to {to}"),
+            Command::RejectMode(mode, _) => format!("reject mode {}", mode.as_str()),
+            Command::Guest(event, _) => format!("guest {}: {:?}", event.vmid, event.kind),
+            Command::Ping(_) | Command::Reload | Command::Stop => return None,
+        })
+    }
 }
 
 /// Files that are not saved, over those that are. `None`: the file is taken to be absent.
@@ -67,10 +134,6 @@ pub struct Apply {
     pub automatic: bool,
     /// Back again unless confirmed within this time.
     pub confirm_within: Option<Duration>,
-    /// Only if this generation is enforced (`If-Match`).
-    pub only_if: Option<u64>,
-    /// Who asked, for the audit log; grants nothing.
-    pub user: Option<String>,
     /// The address of the person who asked: what he is connected by is a way in.
     pub caller: Option<IpAddr>,
 }
@@ -173,6 +236,11 @@ pub enum Event {
 }
 
 impl Handle {
+    /// The same, for calls on these terms.
+    pub fn on(&self, terms: Terms) -> Handle {
+        Handle { terms, ..self.clone() }
+    }
+
     /// What is enforced, and how it stands.
     pub fn published(&self) -> Arc<Published> {
         self.published.borrow().clone()
@@ -257,7 +325,7 @@ impl Handle {
     }
 
     fn send(&self, command: Command) -> bool {
-        let sent = self.commands.try_send(command).is_ok();
+        let sent = self.commands.try_send(Call { terms: self.terms.clone(), command }).is_ok();
         self.waker.wake();
         sent
     }

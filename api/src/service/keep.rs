@@ -43,7 +43,7 @@ impl Reconciler {
     }
 
     /// What cannot be written is told of, and written later.
-    fn try_to_save(&mut self, until: Option<Instant>) {
+    pub(super) fn try_to_save(&mut self, until: Option<Instant>) {
         if self.disk.as_ref().is_some_and(|trouble| trouble.again > Instant::now()) {
             return;
         }
@@ -107,7 +107,8 @@ impl Reconciler {
         let Some(generation) = self.generation.clone() else { return Ok(true) };
         let Some(store) = &mut self.store else { return Err(NO_STORE.to_owned()) };
         if generation.compiled.plan.ruleset.tables.is_empty() && generation.cause != Cause::Start {
-            return store.forget().map(|()| true).map_err(|error| chain(&error));
+            // What is switched off is not enforced by anything later; it is what a change may be taken back to.
+            store.forget().map_err(|error| chain(&error))?;
         }
         let digest = store.digests().all(&generation.files);
         let head = Head {

@@ -12,6 +12,7 @@ use super::cuts;
 use super::handle::{ApplyError, Overlay, overlaid};
 use super::state::{Generation, Published};
 use super::store::{Digest, Digests};
+use super::world::shall_hold;
 use crate::features;
 
 /// What a dry run gives.
@@ -43,8 +44,7 @@ pub struct Cuts {
 impl Preview {
     /// What could be reached under `enforced` and could not any more. `caller`: who looks at it, as in an apply.
     pub fn cuts(&self, enforced: Option<&Generation>, caller: Option<IpAddr>) -> Cuts {
-        let is_ours = self.compiled.config.host.options.nftables.value;
-        let Some(enforced) = enforced.filter(|_| is_ours && !self.ruleset.tables.is_empty()) else {
+        let Some(enforced) = enforced.filter(|_| !self.ruleset.tables.is_empty()) else {
             return Cuts::default();
         };
         let report = cuts::find(enforced, &self.compiled, &self.facts, caller);
@@ -62,8 +62,11 @@ pub struct Previewer {
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) files: Files,
+    pub(super) last_good: Files,
     pub(super) facts: Arc<HostFacts>,
     pub(super) settings: Settings,
+    /// pve-firewall has the node.
+    pub(super) is_force_disabled: bool,
 }
 
 impl Previewer {
@@ -81,11 +84,10 @@ impl Previewer {
         };
         let files = overlaid(&seen.files, overlay);
         let digest = Digests::default().written(&files);
-        let facts = seen.facts.clone();
-        let inputs = Inputs { files, facts, settings: seen.settings, ..Inputs::default() };
-        let compiled = engine::compile(&inputs);
+        let (facts, last_good) = (seen.facts.clone(), seen.last_good);
+        let compiled = engine::compile(&Inputs { files, last_good, facts, settings: seen.settings });
         let missing: BTreeSet<_> = published.missing.clone();
-        let reduced = features::reduce(&compiled.plan.ruleset, &missing);
+        let reduced = features::reduce(&shall_hold(&compiled, seen.is_force_disabled), &missing);
         Ok(Preview {
             digest,
             ruleset: reduced.ruleset,

@@ -44,6 +44,17 @@ impl Published {
     }
 }
 
+/// Whoever has heard of one knows the other.
+fn is_told(last: &Published, now: &Published) -> bool {
+    let numbers = [last, now].map(|published| published.generation.as_ref().map(|one| one.number));
+    let waiting = [last, now].map(|published| published.candidate.as_ref().map(|one| one.digest));
+    let stands = |one: &Published| (one.state, one.hold, one.confirm);
+    stands(last) == stands(now)
+        && last.cause == now.cause
+        && numbers[0] == numbers[1]
+        && waiting[0] == waiting[1]
+}
+
 impl Reconciler {
     /// Publishes how things stand.
     pub(super) fn publish(&mut self) {
@@ -75,8 +86,7 @@ impl Reconciler {
             self.seen(self.world.saved().clone());
         }
         let because = published.generation.as_ref().map_or(Cause::Start, |generation| generation.cause);
-        let is_news = last.state != state
-            || last.generation.as_ref().map(|g| g.number) != published.generation.as_ref().map(|g| g.number);
+        let is_news = !is_told(&last, &published);
         // To take a generation of thousands of guests apart takes time: those who listen hear first.
         let before = self.publish.send_replace(published.clone());
         if is_news {

@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::attempt::{Failure, Target, chain, micros};
 use super::gate::{Ask, Confirm, Gate};
-use super::handle::{Command, Event, Handle};
+use super::handle::{Call, Command, Event, Handle, Terms};
 use super::isolate::Isolation;
 use super::keep::DiskTrouble;
 use super::last_good::LastGood;
@@ -67,7 +67,7 @@ pub(super) struct Reconciler {
     pub(super) world: World,
     /// `None`: the disk cannot be used; nothing outlives this process.
     pub(super) store: Option<Store>,
-    pub(super) commands: Receiver<Command>,
+    pub(super) commands: Receiver<Call>,
     pub(super) waker: Arc<Waker>,
     pub(super) publish: watch::Sender<Arc<Published>>,
     pub(super) events: broadcast::Sender<Event>,
@@ -97,7 +97,10 @@ pub(super) struct Reconciler {
     pub(super) intact: Instant,
     /// What others do to our traffic.
     pub(super) others: Vec<String>,
-    retry: Option<(Instant, Duration)>,
+    /// When the world, which has failed, is tried again.
+    retry: Option<Instant>,
+    /// How long it is left alone the next time.
+    pause: Duration,
     pub(super) audited: Instant,
     ticked: Instant,
     was_available: bool,
@@ -112,6 +115,7 @@ pub fn start(options: Options) -> Result<(Handle, JoinHandle<()>), StartError> {
     let previewer = Arc::new(Previewer::default());
     let handle = Handle {
         commands,
+        terms: Terms::default(),
         waker: waker.clone(),
         published,
         events: events.clone(),
@@ -143,6 +147,7 @@ pub fn start(options: Options) -> Result<(Handle, JoinHandle<()>), StartError> {
         intact: Instant::now(),
         others: Vec::new(),
         retry: None,
+        pause: RETRY.0,
         audited: Instant::now(),
         ticked: Instant::now(),
         was_available: false,
@@ -168,8 +173,10 @@ impl Reconciler {
             }
             loop {
                 match self.commands.try_recv() {
-                    Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return self.leave(),
-                    Ok(command) => self.answer(command),
+                    Ok(Call { command: Command::Stop, .. }) | Err(TryRecvError::Disconnected) => {
+                        return self.leave();
+                    }
+                    Ok(call) => self.answer(call),
                     Err(TryRecvError::Empty) => break,
                 }
             }
@@ -223,6 +230,7 @@ impl Reconciler {
             self.adopt(&target, committed_at);
         } else if let Err(failure) = self.attempt(&target) {
             tracing::error!(obstacle = ?failure.obstacle, "what was enforced last cannot be enforced again");
+            self.try_later();
         }
         Some(committed_at)
     }
@@ -249,7 +257,7 @@ impl Reconciler {
             return Duration::ZERO;
         }
         let mut timeout = TICK.saturating_sub(self.ticked.elapsed());
-        if let Some((at, _)) = self.retry {
+        if let Some(at) = self.retry {
             timeout = timeout.min(at.saturating_duration_since(Instant::now()));
         }
         timeout
@@ -282,20 +290,20 @@ impl Reconciler {
         let is_available = self.world.mirror.available();
         let is_back = !std::mem::replace(&mut self.was_available, is_available) && is_available;
         let mut cause = (!changed.is_empty() || is_back).then_some(Cause::Files);
-        if self.world.links.drain() {
-            match self.world.look_at_host() {
-                Ok(false) => {}
-                Ok(true) => cause = cause.or(Some(Cause::Links)),
-                Err(error) => {
-                    tracing::error!(error = chain(&error), "the host cannot be looked at");
-                    self.try_later();
-                }
-            }
+        let is_retry = self.retry.take_if(|at| *at <= Instant::now()).is_some();
+        if (self.world.links.drain() || is_retry) && self.look_at_host() {
+            cause = cause.or(Some(Cause::Links));
         }
-        if self.retry.is_some_and(|(at, _)| at <= Instant::now()) {
-            cause = cause.or(Some(Cause::Audit));
-        }
-        cause
+        if is_retry { cause.or(Some(Cause::Audit)) } else { cause }
+    }
+
+    /// `true`: the host is not as it was. If it cannot be looked at, that is tried again.
+    pub(super) fn look_at_host(&mut self) -> bool {
+        self.world.look_at_host().unwrap_or_else(|error| {
+            tracing::error!(error = chain(&error), "the host cannot be looked at");
+            self.try_later();
+            false
+        })
     }
 
     /// The saved files are to be enforced, unless they have to wait.
@@ -314,7 +322,10 @@ impl Reconciler {
         let (ask, gather_us) = (Ask::Automatic, micros(began));
         let target = Target { files, digest, ask, cause, gather_us, caller: None };
         match self.attempt(&target) {
-            Ok(_) => self.candidate = None,
+            Ok(_) => {
+                self.candidate = None;
+                self.pause = RETRY.0;
+            }
             Err(failure) => {
                 let only_waits = matches!(failure.obstacle, Obstacle::Waits(..)) && cause == Cause::Files;
                 self.waits(&target, failure);
@@ -334,6 +345,7 @@ impl Reconciler {
         let target = Target { files, digest, ask: Ask::Automatic, cause, gather_us: 0, caller: None };
         if let Err(failure) = self.attempt(&target) {
             tracing::error!(obstacle = ?failure.obstacle, "the enforced configuration cannot follow the host");
+            self.try_later();
         }
     }
 
@@ -358,9 +370,11 @@ impl Reconciler {
     }
 
     /// The world has failed: once more later, and later each time.
-    fn try_later(&mut self) {
-        let pause = self.retry.map_or(RETRY.0, |(_, pause)| (pause * 2).min(RETRY.1));
-        self.retry = Some((Instant::now() + pause, pause));
+    pub(super) fn try_later(&mut self) {
+        if self.retry.is_none() {
+            self.retry = Some(Instant::now() + self.pause);
+            self.pause = (self.pause * 2).min(RETRY.1);
+        }
     }
 
     fn deadlines(&mut self) {
@@ -368,15 +382,13 @@ impl Reconciler {
         if self.audited.elapsed() >= AUDIT {
             self.audit(false);
         }
-        if self.retry.is_some_and(|(at, _)| at <= Instant::now()) && self.candidate.is_none() {
-            self.retry = None;
-        }
     }
 
     /// Tells the previewer what dry runs start from.
     pub(super) fn seen(&self, files: Files) {
-        let facts = self.world.facts.clone();
-        self.previewer.saw(Seen { files, facts, settings: self.world.settings() });
+        let (facts, settings) = (self.world.facts.clone(), self.world.settings());
+        let (last_good, is_force_disabled) = (self.last_good.files(), self.world.is_force_disabled);
+        self.previewer.saw(Seen { files, last_good, facts, settings, is_force_disabled });
     }
 }
 

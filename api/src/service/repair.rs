@@ -28,6 +28,7 @@ impl Reconciler {
         if let Some(generation) = self.generation.clone() {
             if let Err(error) = self.world.enforcer.enforce(&generation.enforced) {
                 tracing::error!(error = chain(&error), "our tables could not be repaired");
+                self.try_later();
             }
         }
         let window_us = micros(began);
@@ -87,9 +88,7 @@ impl Reconciler {
     pub(super) fn audit(&mut self, wanted: bool) {
         self.audited = Instant::now();
         self.world.forget_pairs();
-        if let Err(error) = self.world.look_at_host() {
-            tracing::error!(error = chain(&error), "the host cannot be looked at");
-        }
+        self.look_at_host();
         // What depends on the time of day, too.
         self.saved_files(Cause::Audit);
         if !wanted && self.world.enforcer.is_certain() {

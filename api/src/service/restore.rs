@@ -7,6 +7,7 @@ use engine::compile;
 use engine::inputs::Inputs;
 use nft_ffi::CheckError;
 
+use super::reconcile::now_s;
 use super::store::{Store, StoreError};
 use super::world::{World, WorldError};
 use crate::host::enforce::EnforceError;
@@ -56,7 +57,12 @@ pub enum RestoreError {
 /// When the world or the disk cannot be opened, or the kernel refuses.
 pub fn restore(wanted: Wanted) -> Result<Option<Restored>, RestoreError> {
     let mut store = Store::open(&wanted.paths)?;
-    let Some(snapshot) = store.load_enforced() else { return Ok(None) };
+    // Nobody has confirmed it in time: what was before it is wanted, and the service will say so, too.
+    let overdue = store.state().confirm.filter(|confirm| confirm.remaining_s(now_s()) == 0);
+    let before = overdue.and_then(|confirm| store.generation(confirm.back_to));
+    let Some(snapshot) = before.or_else(|| store.load_enforced()).filter(|one| one.head.enabled) else {
+        return Ok(None);
+    };
     let generation = snapshot.head.number;
     let mut world = World::open(wanted)?;
     let inputs = Inputs {

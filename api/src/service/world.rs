@@ -82,6 +82,12 @@ pub enum WorldError {
     Nft(#[source] nft_ffi::NewError),
 }
 
+/// As [`World::shall_hold`], wherever the flag was seen.
+pub(super) fn shall_hold(compiled: &Compiled, is_force_disabled: bool) -> Cow<'_, Ruleset> {
+    let is_ours = compiled.config.host.options.nftables.value && !is_force_disabled;
+    if is_ours { Cow::Borrowed(&compiled.plan.ruleset) } else { Cow::default() }
+}
+
 impl World {
     /// Opens everything; a cluster file system that is not there yet is waited for later.
     pub(super) fn open(wanted: Wanted) -> Result<World, WorldError> {
@@ -207,8 +213,7 @@ impl World {
     /// What the kernel shall hold. Nothing of ours while pve-firewall has the node: it has, unless the node's
     /// `nftables` is on.
     pub(super) fn shall_hold<'c>(&self, compiled: &'c Compiled) -> Cow<'c, Ruleset> {
-        let is_ours = compiled.config.host.options.nftables.value && !self.is_force_disabled;
-        if is_ours { Cow::Borrowed(&compiled.plan.ruleset) } else { Cow::default() }
+        shall_hold(compiled, self.is_force_disabled)
     }
 
     /// What a compilation is told besides files and facts.

@@ -189,6 +189,18 @@ impl Mirror {
         changed
     }
 
+    /// What changed up to now, by other nodes too, as far as the cluster file system counts it; and the files that hold
+    /// for a whole node or more, whoever counts them.
+    pub fn catch_up(&mut self) -> Changed {
+        let mut changed = self.drain();
+        if self.is_available {
+            changed.extend(self.follow_counters());
+            changed.extend(self.reread(self.concern.single().collect::<Vec<_>>()));
+            changed.extend(self.drain());
+        }
+        changed
+    }
+
     /// Looks for what other nodes changed, for about `budget` at most; to be called several times a second.
     pub fn tick(&mut self, budget: Duration) -> Changed {
         let until = Instant::now() + budget;

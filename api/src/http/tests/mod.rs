@@ -35,6 +35,7 @@ fn files() -> Files {
     let files = [
         ("/etc/pve/firewall/cluster.fw", "[OPTIONS]\nenable: 1\n[IPSET trusted]\n10.0.0.0/8\n"),
         ("/etc/pve/firewall/100.fw", GUEST),
+        ("/etc/pve/nodes/n/host.fw", "[OPTIONS]\nnftables: 1\n"),
         (
             "/etc/pve/nodes/n/qemu-server/100.conf",
             "net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1\nnet1: virtio=BC:24:11:00:00:02,bridge=vmbr0\n",

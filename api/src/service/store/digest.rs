@@ -1,6 +1,7 @@
 //! Contents become hashes, and the hashes of all files become one: each content is hashed once, however often the
 //! whole is asked for.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -166,13 +167,29 @@ fn is_of_datacenter(path: &str) -> bool {
         || matches!(path, "/etc/pve/firewall/cluster.fw" | "/etc/pve/sdn/.running-config")
 }
 
-/// Today's files with what people had written then: what a change is taken back to. Guests that came since are there.
+/// Today's files with what people had written then: what a change is taken back to. Guests that came since are there, with
+/// the rules that they came with.
 pub fn with_written_of(then: &Files, today: &Files) -> Files {
     let of = |files: &Files, wanted: bool| {
         let files = files.iter().filter(|(path, _)| is_written(path) == wanted);
         files.map(|(path, content)| (path.clone(), content.clone())).collect::<Files>()
     };
+    let known: BTreeSet<&str> = then.keys().filter_map(|path| guest_of(path)).collect();
+    let is_new = |path: &str| guest_of(path).is_some_and(|guest| !known.contains(guest));
+    let came = today.iter().filter(|(path, _)| is_written(path) && is_new(path));
+    let mut came: Files = came.map(|(path, content)| (path.clone(), content.clone())).collect();
     let mut files = of(today, false);
     files.append(&mut of(then, true));
+    files.append(&mut came);
     files
+}
+
+/// The number of the guest that a file is the rules or the configuration of.
+fn guest_of(path: &str) -> Option<&str> {
+    let (folder, name) = path.rsplit_once('/')?;
+    let vmid = match folder {
+        "/etc/pve/firewall" => name.strip_suffix(".fw")?,
+        _ => name.strip_suffix(".conf").filter(|_| folder.starts_with("/etc/pve/nodes/"))?,
+    };
+    vmid.bytes().all(|byte| byte.is_ascii_digit()).then_some(vmid)
 }

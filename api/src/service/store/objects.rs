@@ -58,7 +58,8 @@ impl Objects {
         let mut written = Written::default();
         for (digest, bytes) in contents {
             if !self.whole.contains(&digest) {
-                written.is_part = !written.paths.is_empty() && until.is_some_and(|until| until <= Instant::now());
+                written.is_part =
+                    !written.paths.is_empty() && until.is_some_and(|until| until <= Instant::now());
                 if written.is_part {
                     break;
                 }
