@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine::inputs::RejectMode;
 use nix::sched::{CloneFlags, unshare};
 use proxmox_firewall::host::facts::Wanted;
 use proxmox_firewall::host::paths::Paths;
 use proxmox_firewall::service::gate::Waits;
-use proxmox_firewall::service::handle::{Apply, ApplyError, GuestEvent, GuestEventKind};
+use proxmox_firewall::service::handle::{Apply, ApplyError, Event, GuestEvent, GuestEventKind, Overlay};
 use proxmox_firewall::service::state::{Obstacle, Published, State};
 use proxmox_firewall::service::{self, Handle, Options};
 
@@ -343,5 +344,185 @@ fn a_guest_that_starts_is_known_before_it_sends() {
     let stranger = GuestEvent { vmid: 999, iface: Some("tap999i0".to_owned()), ..event };
     let outcome = service.runtime.block_on(service.handle.guest(stranger)).expect("answers");
     assert_eq!((outcome.enforced, outcome.quarantined), (false, has_guests));
+    service.stop();
+}
+
+/// An overlay of `host.fw` with a rule.
+fn unsaved(rule: &str) -> Overlay {
+    [("/etc/pve/nodes/n1/host.fw".to_owned(), Some(Arc::from(host(rule).as_bytes())))].into()
+}
+
+fn waits(published: &Published) -> Option<Waits> {
+    match published.candidate.as_ref().map(|candidate| &candidate.obstacle) {
+        Some(Obstacle::Waits(waits, _)) => Some(*waits),
+        Some(_) | None => None,
+    }
+}
+
+#[test]
+fn a_rollback_to_nowhere_leaves_the_deadline() {
+    let node = Node::new();
+    let service = node.start();
+    let confirm_within = Some(Duration::from_secs(3600));
+    let overlay = unsaved("IN ACCEPT -p tcp -dport 4712");
+    service.apply(Apply { confirm_within, overlay, ..Apply::default() }).expect("applies");
+    let nowhere = service.runtime.block_on(service.handle.rollback(Some(99)));
+    assert!(matches!(nowhere, Err(ApplyError::Nothing(_))), "{nowhere:?}");
+    assert!(service.published().confirm.is_some() && node.holds("tcp dport 4712"));
+    service.runtime.block_on(service.handle.rollback(None)).expect("it still waits");
+    assert!(service.published().confirm.is_none() && !node.holds("tcp dport 4712"));
+    service.stop();
+}
+
+#[test]
+fn what_was_rolled_back_without_the_cluster_file_system_does_not_come_back_with_it() {
+    let node = Node::new();
+    let service = node.start();
+    service.runtime.block_on(service.handle.hold(true)).expect("holds");
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    let confirm_within = Some(Duration::from_secs(1));
+    service.apply(Apply { confirm_within, ..Apply::default() }).expect("applies");
+    service.runtime.block_on(service.handle.hold(false)).expect("releases");
+    assert!(node.holds("tcp dport 4711"));
+    service.stop();
+
+    std::fs::rename(node.path("/etc/pve"), node.path("/etc/away")).expect("renamed");
+    let service = node.start();
+    service.until("rolled back", |published| published.confirm.is_none() && !node.holds("tcp dport 4711"));
+    std::fs::rename(node.path("/etc/away"), node.path("/etc/pve")).expect("renamed");
+    service.until("held", |published| waits(published) == Some(Waits::RolledBack));
+    assert!(!node.holds("tcp dport 4711"));
+    service.stop();
+}
+
+#[test]
+fn a_firewall_that_is_off_can_be_tried() {
+    let node = Node::new();
+    let service = node.start();
+    node.write("/etc/pve/firewall/cluster.fw", "[OPTIONS]\nenable: 0\n");
+    service.until("disabled", |published| published.state == State::Disabled);
+    let overlay = [("/etc/pve/firewall/cluster.fw".to_owned(), Some(Arc::from(CLUSTER.as_bytes())))];
+    let confirm_within = Some(Duration::from_secs(1));
+    let apply = Apply { confirm_within, overlay: overlay.into(), ..Apply::default() };
+    service.apply(apply).expect("there is something to go back to");
+    assert!(node.holds("table inet proxmox-firewall"));
+    service.until("off again", |published| published.state == State::Disabled);
+    assert!(!node.holds("proxmox-firewall"));
+    service.stop();
+}
+
+#[test]
+fn a_firewall_that_cuts_the_way_in_is_not_switched_on() {
+    let node = Node::new();
+    node.write("/etc/pve/firewall/cluster.fw", "[OPTIONS]\nenable: 0\n");
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN DROP -p tcp -dport 8006"));
+    let service = node.start();
+    node.write("/etc/pve/firewall/cluster.fw", CLUSTER);
+    service.until("held", |published| waits(published) == Some(Waits::WayIn));
+    assert!(!node.holds("proxmox-firewall"));
+    service.apply(Apply { force: true, ..Apply::default() }).expect("forced");
+    assert!(node.holds("tcp dport 8006"));
+    service.stop();
+}
+
+#[test]
+fn the_reject_mode_takes_nothing_along_that_waits() {
+    let node = Node::new();
+    let service = node.start();
+    let asked = |published: &Published| {
+        published.generation.as_ref().map(|generation| generation.compiled.resolved.reject_asked)
+    };
+    service.runtime.block_on(service.handle.hold(true)).expect("holds");
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    service.until("held", |published| waits(published) == Some(Waits::Hold));
+    assert_ne!(asked(&service.published()), Some(RejectMode::Drop));
+    service.runtime.block_on(service.handle.reject_mode(RejectMode::Drop)).expect("every kernel can");
+    assert_eq!(asked(&service.published()), Some(RejectMode::Drop));
+    assert!(!node.holds("tcp dport 4711") && waits(&service.published()) == Some(Waits::Hold));
+
+    // Nor what was rolled back, which still is.
+    service.runtime.block_on(service.handle.hold(false)).expect("releases");
+    let confirm_within = Some(Duration::from_secs(3600));
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4712"));
+    service.until("applied", |_| node.holds("tcp dport 4712"));
+    let overlay = unsaved("IN ACCEPT -p tcp -dport 4713");
+    service.apply(Apply { confirm_within, overlay, ..Apply::default() }).expect("applies");
+    service.runtime.block_on(service.handle.rollback(None)).expect("it waits for a confirmation");
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4714"));
+    service.until("applied", |_| node.holds("tcp dport 4714"));
+    service.runtime.block_on(service.handle.rollback(Some(1))).expect("is on disk");
+    assert_eq!(waits(&service.published()), Some(Waits::RolledBack));
+    service.runtime.block_on(service.handle.reject_mode(RejectMode::Drop)).expect("every kernel can");
+    assert_eq!(waits(&service.published()), Some(Waits::RolledBack));
+    assert!(!node.holds("tcp dport 4714"));
+    service.stop();
+}
+
+#[test]
+fn at_boot_an_unconfirmed_change_whose_time_is_over_is_not_restored() {
+    let node = Node::new();
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    let service = node.start();
+    let confirm_within = Some(Duration::from_secs(1));
+    let overlay = unsaved("IN ACCEPT -p tcp -dport 4712");
+    service.apply(Apply { confirm_within, overlay, ..Apply::default() }).expect("applies");
+    service.stop();
+    node.nft(&["flush", "ruleset"]);
+    let restored = service::restore(node.wanted()).expect("works").expect("something was enforced");
+    assert!(node.holds("tcp dport 4712"), "there is time left: {restored:?}");
+    std::thread::sleep(Duration::from_millis(2100));
+    node.nft(&["flush", "ruleset"]);
+    service::restore(node.wanted()).expect("works").expect("something was enforced before");
+    assert!(node.holds("tcp dport 4711") && !node.holds("tcp dport 4712"));
+    let service = node.start();
+    service.until("given up", |published| published.confirm.is_none());
+    assert!(node.holds("tcp dport 4711") && !node.holds("tcp dport 4712"));
+    service.stop();
+}
+
+#[test]
+fn a_guest_that_comes_while_changes_wait_has_its_rules() {
+    let node = Node::new();
+    let service = node.start();
+    service.runtime.block_on(service.handle.hold(true)).expect("holds");
+    node.write("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 1\n");
+    let conf = "net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1\n";
+    node.write("/etc/pve/nodes/n1/qemu-server/100.conf", conf);
+    let plan = |published: &Published| {
+        let compiled = &published.generation.as_ref().expect("something is enforced").compiled;
+        compiled
+            .plan
+            .ruleset
+            .tables
+            .iter()
+            .any(|table| table.chains.iter().any(|chain| chain.name.to_string() == "guest-100-in"))
+    };
+    service.until("filtered", plan);
+    assert_eq!(waits(&service.published()), None);
+    // From now on a change of them waits as any other.
+    node.write("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 0\n");
+    service.until("held", |published| waits(published) == Some(Waits::Hold));
+    assert!(plan(&service.published()));
+    service.stop();
+}
+
+#[test]
+fn whoever_listens_hears_what_waits() {
+    let node = Node::new();
+    let service = node.start();
+    service.runtime.block_on(service.handle.hold(true)).expect("holds");
+    let mut events = service.handle.events();
+    let mut heard = Vec::new();
+    for port in [4711, 4712] {
+        node.write("/etc/pve/nodes/n1/host.fw", &host(&format!("IN ACCEPT -p tcp -dport {port}")));
+        service.until("held", |published| {
+            published.candidate.as_ref().is_some_and(|candidate| !heard.contains(&Some(candidate.digest)))
+        });
+        while let Ok(Event::Published(published, _)) = events.try_recv() {
+            heard.push(published.candidate.as_ref().map(|candidate| candidate.digest));
+        }
+    }
+    heard.dedup();
+    assert_eq!(heard.iter().flatten().count(), 2, "{heard:?}");
     service.stop();
 }

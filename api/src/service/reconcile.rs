@@ -22,7 +22,7 @@ use super::keep::DiskTrouble;
 use super::last_good::LastGood;
 use super::preview::{Previewer, Seen};
 use super::state::{Candidate, Cause, Drift, Generation, Obstacle, Published, Summary};
-use super::store::{Store, is_written, with_written_of};
+use super::store::{Store, is_written, newcomers, with_written_of};
 use super::wake::Waker;
 use super::world::{World, WorldError};
 use crate::host::facts::Wanted;
@@ -332,6 +332,10 @@ impl Reconciler {
                 if !only_waits || !self.is_followed(&target.files) {
                     self.enforced_files(&target.files, cause);
                 }
+                // All that was to wait came with a guest.
+                if self.generation.as_ref().is_some_and(|generation| generation.digest == digest) {
+                    self.candidate = None;
+                }
             }
         }
         self.publish();
@@ -341,8 +345,12 @@ impl Reconciler {
     fn enforced_files(&mut self, saved: &Files, cause: Cause) {
         let Some(generation) = self.generation.clone() else { return };
         let files = with_written_of(&generation.files, saved);
-        let digest = generation.digest;
-        let target = Target { files, digest, ask: Ask::Automatic, cause, gather_us: 0, caller: None };
+        // Guests that came bring their rules with them, which nobody has to be asked about.
+        let (ask, digest) = match newcomers(&generation.files, saved).is_empty() {
+            true => (Ask::Automatic, generation.digest),
+            false => (Ask::Explicit { force: true }, self.digests.written(&files)),
+        };
+        let target = Target { files, digest, ask, cause, gather_us: 0, caller: None };
         if let Err(failure) = self.attempt(&target) {
             tracing::error!(obstacle = ?failure.obstacle, "the enforced configuration cannot follow the host");
             self.try_later();

@@ -174,14 +174,19 @@ pub fn with_written_of(then: &Files, today: &Files) -> Files {
         let files = files.iter().filter(|(path, _)| is_written(path) == wanted);
         files.map(|(path, content)| (path.clone(), content.clone())).collect::<Files>()
     };
-    let known: BTreeSet<&str> = then.keys().filter_map(|path| guest_of(path)).collect();
-    let is_new = |path: &str| guest_of(path).is_some_and(|guest| !known.contains(guest));
-    let came = today.iter().filter(|(path, _)| is_written(path) && is_new(path));
-    let mut came: Files = came.map(|(path, content)| (path.clone(), content.clone())).collect();
+    let mut came = newcomers(then, today);
     let mut files = of(today, false);
     files.append(&mut of(then, true));
     files.append(&mut came);
     files
+}
+
+/// The rules of guests that nothing was known of then.
+pub fn newcomers(then: &Files, today: &Files) -> Files {
+    let known: BTreeSet<&str> = then.keys().filter_map(|path| guest_of(path)).collect();
+    let is_new = |path: &str| guest_of(path).is_some_and(|guest| !known.contains(guest));
+    let came = today.iter().filter(|(path, _)| is_written(path) && is_new(path));
+    came.map(|(path, content)| (path.clone(), content.clone())).collect()
 }
 
 /// The number of the guest that a file is the rules or the configuration of.

@@ -30,7 +30,7 @@ use form::{ContentOut, Named};
 use objects::Objects;
 
 use super::gate::Confirm;
-pub use digest::{Digest, Digests, InvalidDigest, is_written, with_written_of};
+pub use digest::{Digest, Digests, InvalidDigest, is_written, newcomers, with_written_of};
 
 /// Generations that are kept, besides those that [`State`] names.
 pub const N_KEPT: usize = 20;
