@@ -10,7 +10,7 @@ use proxmox_firewall::host::facts::Wanted;
 use proxmox_firewall::host::paths::Paths;
 use proxmox_firewall::service::gate::Waits;
 use proxmox_firewall::service::handle::{Apply, ApplyError, Event, GuestEvent, GuestEventKind, Overlay};
-use proxmox_firewall::service::state::{Obstacle, Published, State};
+use proxmox_firewall::service::state::{Obstacle, Published, State, Summary};
 use proxmox_firewall::service::{self, Handle, Options};
 
 const CLUSTER: &str = "[OPTIONS]\nenable: 1\n\n[IPSET management]\n192.0.2.0/24\n";
@@ -463,14 +463,14 @@ fn at_boot_an_unconfirmed_change_whose_time_is_over_is_not_restored() {
     let node = Node::new();
     node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
     let service = node.start();
-    let confirm_within = Some(Duration::from_secs(1));
+    let confirm_within = Some(Duration::from_secs(3));
     let overlay = unsaved("IN ACCEPT -p tcp -dport 4712");
     service.apply(Apply { confirm_within, overlay, ..Apply::default() }).expect("applies");
     service.stop();
     node.nft(&["flush", "ruleset"]);
     let restored = service::restore(node.wanted()).expect("works").expect("something was enforced");
     assert!(node.holds("tcp dport 4712"), "there is time left: {restored:?}");
-    std::thread::sleep(Duration::from_millis(2100));
+    std::thread::sleep(Duration::from_millis(3100));
     node.nft(&["flush", "ruleset"]);
     service::restore(node.wanted()).expect("works").expect("something was enforced before");
     assert!(node.holds("tcp dport 4711") && !node.holds("tcp dport 4712"));
@@ -503,6 +503,32 @@ fn a_guest_that_comes_while_changes_wait_has_its_rules() {
     node.write("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 0\n");
     service.until("held", |published| waits(published) == Some(Waits::Hold));
     assert!(plan(&service.published()));
+    service.stop();
+}
+
+#[test]
+fn a_restart_forgets_no_generation() {
+    let node = Node::new();
+    let service = node.start();
+    for port in [4711, 4712] {
+        node.write("/etc/pve/nodes/n1/host.fw", &host(&format!("IN ACCEPT -p tcp -dport {port}")));
+        service.until("applied", |_| node.holds(&format!("tcp dport {port}")));
+    }
+    let recent = service.published().recent.clone();
+    assert_eq!(recent.len(), 3);
+    assert!(recent[0].committed.difference.contains("4712"), "{:?}", recent[0]);
+    service.stop();
+    let service = node.start();
+    let again = service.until("read", |published| published.recent.len() == 3).recent.clone();
+    let told = |one: &Summary| (one.number, one.digest, one.committed.clone());
+    // The one that is enforced is what this process has found.
+    assert_eq!(
+        again.iter().skip(1).map(|one| told(one)).collect::<Vec<_>>(),
+        recent.iter().skip(1).map(|one| told(one)).collect::<Vec<_>>()
+    );
+    let first = recent[2].number;
+    service.runtime.block_on(service.handle.rollback(Some(first))).expect("it is listed");
+    assert!(!node.holds("tcp dport 471"));
     service.stop();
 }
 

@@ -9,6 +9,7 @@ use firewall_tests::generate::{Size, tree};
 use proxmox_firewall::host::flows::Flow;
 use proxmox_firewall::host::paths::Paths;
 use proxmox_firewall::service::preflight::{Change, Generation, cuts};
+use proxmox_firewall::service::state::Committed;
 use proxmox_firewall::service::store::{Digests, Head, Snapshot, State, Store};
 
 const N_GUESTS: u32 = 1000;
@@ -26,6 +27,8 @@ fn snapshot(store: &mut Store, files: &Files) -> Snapshot {
     let head = Head {
         number: store.next_number(),
         digest: store.digests().all(files),
+        written: store.digests().written(files),
+        committed: Committed::default(),
         committed_at_s: 1_700_000_000,
         cause: "change of /etc/pve/firewall/100.fw".to_owned(),
         node: "node1".to_owned(),

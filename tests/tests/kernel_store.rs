@@ -12,6 +12,7 @@ use firewall_tests::generate::Draw;
 use firewall_tests::namespace::run;
 use nix::sched::{CloneFlags, unshare};
 use proxmox_firewall::host::paths::Paths;
+use proxmox_firewall::service::state::Committed;
 use proxmox_firewall::service::store::{Head, Snapshot, State, Store, StoreError};
 
 /// A folder with a file system of its own, gone with the thread and this value.
@@ -46,6 +47,8 @@ fn snapshot(store: &mut Store, content: Vec<u8>) -> Snapshot {
     let head = Head {
         number: store.next_number(),
         digest: store.digests().all(&files),
+        written: store.digests().written(&files),
+        committed: Committed::default(),
         committed_at_s: 1_700_000_000,
         cause: "test".to_owned(),
         node: "node1".to_owned(),

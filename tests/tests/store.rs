@@ -11,6 +11,7 @@ use engine::inputs::{FileContent, Files, RejectMode};
 use firewall_tests::generate::Draw;
 use proxmox_firewall::host::paths::Paths;
 use proxmox_firewall::service::gate::Confirm;
+use proxmox_firewall::service::state::Committed;
 use proxmox_firewall::service::store::{
     Digests, Head, N_KEPT, Snapshot, State, Store, StoreError, is_written, with_written_of,
 };
@@ -71,6 +72,8 @@ fn snapshot(store: &mut Store, files: Files) -> Snapshot {
     let head = Head {
         number: store.next_number(),
         digest: store.digests().all(&files),
+        written: store.digests().written(&files),
+        committed: Committed::default(),
         committed_at_s: 1_700_000_000,
         cause: "change of \"cluster.fw\"\n".to_owned(),
         node: "node1".to_owned(),
@@ -255,6 +258,29 @@ fn only_the_newest_are_kept_and_what_a_confirmation_needs() {
     fs::write(root.at("objects").join(&stray), "stray").expect("there is space");
     root.open().prepare();
     assert!(!root.names("objects").contains(&stray));
+}
+
+#[test]
+fn what_only_follows_guests_does_not_push_out_what_people_wrote() {
+    let root = Root::new();
+    let mut store = root.open();
+    let mut files = one("/etc/pve/firewall/cluster.fw", "# first\n");
+    let first = commit(&mut store, files.clone());
+    for n in 0..2 * N_KEPT {
+        files
+            .insert(format!("/etc/pve/nodes/n/qemu-server/{}.conf", 100 + n), FileContent::text("name: a\n"));
+        commit(&mut store, files.clone());
+    }
+    let numbers = |store: &mut Store| store.generations().iter().map(|head| head.number).collect::<Vec<_>>();
+    let newest = 2 * N_KEPT as u64 + 1;
+    // When it was stored, the one before it was enforced.
+    assert_eq!(numbers(&mut store), [newest, newest - 1, first.head.number]);
+    let second = commit(&mut store, one("/etc/pve/firewall/cluster.fw", "# second\n"));
+    assert_eq!(numbers(&mut store), [second.head.number, newest, first.head.number][..]);
+    store.flush().expect("can be done");
+    let third = commit(&mut store, one("/etc/pve/firewall/cluster.fw", "# third\n"));
+    assert_eq!(numbers(&mut store), [third.head.number, second.head.number, first.head.number][..]);
+    assert_same(&root.open().generation(1).expect("is kept"), &first);
 }
 
 #[test]

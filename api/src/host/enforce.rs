@@ -26,12 +26,17 @@ use super::kernel::{self, EGRESS_TABLE, Fault, Kernel, LoadError, TABLES};
 use crate::features::{self, Feature, Reduced};
 use crate::service::state::WriterKind;
 
+/// How long sockets that have failed are left alone.
+const DEAF: Duration = Duration::from_secs(1);
+
 /// The writer to the kernel. There is one in a process.
 #[derive(Debug)]
 pub struct Enforcer {
     kernel: Kernel,
-    /// `None`: it failed once; libnftables does everything.
+    /// `None`: it failed; until it is opened again libnftables writes, and nobody hears what others do.
     batches: Option<Batches>,
+    /// When it was tried last.
+    opened: Instant,
     probed: BTreeSet<Feature>,
     missing: BTreeSet<Feature>,
     /// Of what reject modes need, what is missing; `None`: nobody has asked.
@@ -101,6 +106,7 @@ impl Enforcer {
         Ok(Enforcer {
             kernel: Kernel::open()?,
             batches: batches.ok(),
+            opened: Instant::now(),
             probed,
             missing,
             lacking: None,
@@ -263,8 +269,30 @@ impl Enforcer {
     }
 
     fn no_batches(&mut self, error: &NetlinkError) {
-        tracing::error!(%error, "the netlink socket failed; libnftables writes from now on");
+        tracing::error!(%error, "the netlink socket failed; libnftables writes until it is opened again");
         self.batches = None;
+        self.opened = Instant::now();
+    }
+
+    /// Whether nobody hears what others do to our tables.
+    pub fn is_deaf(&self) -> bool {
+        self.batches.is_none()
+    }
+
+    /// Opens the sockets that have failed, some time after that. `true`: that was done, and nobody knows what the kernel
+    /// holds.
+    pub fn hear_again(&mut self) -> bool {
+        if !self.is_deaf() || self.opened.elapsed() < DEAF {
+            return false;
+        }
+        self.opened = Instant::now();
+        match Batches::open() {
+            Ok(batches) => self.batches = Some(batches),
+            Err(error) => tracing::error!(%error, "no netlink socket; libnftables writes"),
+        }
+        self.held = Held::Unknown;
+        self.egress.forget();
+        !self.is_deaf()
     }
 
     /// libnftables has written: the generation is another, and nobody else's.
@@ -483,5 +511,26 @@ impl Ports for Enforcer {
             Err(error) => return Err(WriteError::Failed(error.to_string())),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nft_ffi::netlink::NetlinkError;
+    use nix::sched::{CloneFlags, unshare};
+
+    use super::{DEAF, Enforcer};
+
+    #[test]
+    fn sockets_that_fail_are_opened_again() {
+        unshare(CloneFlags::CLONE_NEWNET).expect("tests run as root");
+        let mut enforcer = Enforcer::open().expect("libnftables is there");
+        assert!(!enforcer.is_deaf() && !enforcer.hear_again());
+        enforcer.no_batches(&NetlinkError::Call { call: "recv", errno: nix::errno::Errno::ENOBUFS });
+        assert!(enforcer.is_deaf() && enforcer.ear().is_none());
+        assert!(!enforcer.hear_again(), "not at once");
+        enforcer.opened -= DEAF;
+        assert!(enforcer.hear_again() && enforcer.ear().is_some());
+        assert!(!enforcer.hear_again(), "there is nothing to open");
     }
 }

@@ -16,7 +16,7 @@ use super::gate::{Ask, Waits};
 use super::isolate;
 use super::preflight;
 use super::reconcile::Reconciler;
-use super::state::{Cause, ChangeCounts, Generation, Obstacle, Phases, Summary, WriterKind};
+use super::state::{Cause, ChangeCounts, Committed, Generation, Obstacle, Phases, Summary, WriterKind};
 use super::store::Digest;
 use crate::features::Reduced;
 use crate::host::enforce::{EnforceError, Written};
@@ -199,7 +199,7 @@ impl Reconciler {
         let (files, phases) = (target.files.clone(), Phases::default());
         let made = Made { files, compiled, reduced, written, phases, cuts: Vec::new() };
         let generation = self.becomes(target, made, (self.number, committed_at, target.cause));
-        self.recent.push(Arc::new(summary(&generation, "".into())));
+        self.recent.push(Arc::new(summary(&generation, String::new())));
         self.generation = Some(generation);
     }
 
@@ -249,21 +249,23 @@ impl Reconciler {
         let changes = diff::diff(old, &generation.enforced);
         let new = &generation.compiled.sources;
         let sides = diff::Sides { old: before.map_or(new, |before| &before.compiled.sources), new };
-        let difference: Arc<str> = super::publish::difference(&changes, sides).into();
+        let difference = super::publish::difference(&changes, sides);
+        // What only followed guests and interfaces is not a way back any more: see `Store::collect`.
+        if matches!(&self.recent[..], [last, before, ..] if last.digest == before.digest) {
+            self.recent.remove(0);
+        }
         self.recent.insert(0, Arc::new(summary(generation, difference)));
         self.recent.truncate(super::reconcile::N_RECENT);
     }
 }
 
-fn summary(generation: &Generation, difference: Arc<str>) -> Summary {
+fn summary(generation: &Generation, difference: String) -> Summary {
     Summary {
         number: generation.number,
         digest: generation.digest,
         cause: generation.cause,
         committed_at: generation.committed_at,
-        changes: generation.changes,
-        phases: generation.phases,
-        difference,
+        committed: Committed { changes: generation.changes, phases: generation.phases, difference },
     }
 }
 

@@ -11,7 +11,8 @@ use super::gate::{Confirm, Waits};
 use super::handle::{Applied, Apply, ApplyError, Command, Event, GuestOutcome, Handle, Terms, overlaid};
 use super::preview::{Previewer, Seen};
 use super::state::{
-    Candidate, Cause, ChangeCounts, Generation, Obstacle, Phases, Published, State, Summary, WriterKind,
+    Candidate, Cause, ChangeCounts, Committed, Generation, Obstacle, Phases, Published, State, Summary,
+    WriterKind,
 };
 use super::store::{Digest, Digests};
 use super::wake::Waker;
@@ -124,9 +125,7 @@ impl Double {
             digest: generation.digest,
             cause,
             committed_at: generation.committed_at,
-            changes: generation.changes,
-            phases,
-            difference: "".into(),
+            committed: Committed { changes: generation.changes, phases, difference: String::new() },
         };
         now.recent.insert(0, Arc::new(summary));
         now.state = State::Active;

@@ -111,9 +111,13 @@ impl Reconciler {
             store.forget().map_err(|error| chain(&error))?;
         }
         let digest = store.digests().all(&generation.files);
+        let told = self.recent.first().filter(|summary| summary.number == generation.number);
+        let committed = told.map_or_else(Default::default, |summary| summary.committed.clone());
         let head = Head {
             number: generation.number,
             digest,
+            written: generation.digest,
+            committed,
             committed_at_s: now_s(),
             cause: generation.cause.as_str().to_owned(),
             node: generation.facts.node.clone(),

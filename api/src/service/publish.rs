@@ -101,6 +101,10 @@ impl Reconciler {
         if self.is_enforcing() {
             warnings.extend(self.others.iter().cloned());
         }
+        if self.world.enforcer.is_deaf() {
+            warnings
+                .push("what others do to our tables is not noticed: the netlink socket failed".to_owned());
+        }
         let trouble = self.disk.as_ref();
         warnings.extend(
             trouble.map(|trouble| format!("what is enforced would not outlive a restart: {}", trouble.why)),

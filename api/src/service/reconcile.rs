@@ -22,7 +22,7 @@ use super::keep::DiskTrouble;
 use super::last_good::LastGood;
 use super::preview::{Previewer, Seen};
 use super::state::{Candidate, Cause, Drift, Generation, Obstacle, Published, Summary};
-use super::store::{Store, is_written, newcomers, with_written_of};
+use super::store::{Head, Store, is_written, newcomers, with_written_of};
 use super::wake::Waker;
 use super::world::{World, WorldError};
 use crate::host::facts::Wanted;
@@ -200,9 +200,18 @@ impl Reconciler {
         {
             self.forget_connections(since);
         }
-        if let Some(store) = &mut self.store {
-            store.prepare();
-        }
+        self.recall();
+    }
+
+    /// What earlier processes have committed, and a change can be taken back to.
+    fn recall(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        store.prepare();
+        let oldest = self.recent.last().map_or(u64::MAX, |summary| summary.number);
+        let heads = store.generations().into_iter().filter(|head| head.number < oldest);
+        let n_missing = N_RECENT.saturating_sub(self.recent.len());
+        self.recent.extend(heads.filter_map(|head| recalled(head).map(Arc::new)).take(n_missing));
+        self.publish();
     }
 
     /// Takes up what an earlier process has left on disk: as what is enforced, if what is saved can be held against it at
@@ -282,6 +291,9 @@ impl Reconciler {
             changed.extend(self.world.mirror.tick(TICK_BUDGET));
             if self.world.look_at_flag() {
                 return Some(Cause::Files);
+            }
+            if self.world.enforcer.hear_again() {
+                return Some(Cause::Audit);
             }
             if self.is_enforcing() && self.world.look_at_bridge_nf() {
                 return Some(Cause::Links);
@@ -398,6 +410,16 @@ impl Reconciler {
         let (last_good, is_force_disabled) = (self.last_good.files(), self.world.is_force_disabled);
         self.previewer.saw(Seen { files, last_good, facts, settings, is_force_disabled });
     }
+}
+
+fn recalled(head: Head) -> Option<Summary> {
+    Some(Summary {
+        number: head.number,
+        digest: head.written,
+        cause: Cause::of(&head.cause)?,
+        committed_at: UNIX_EPOCH + Duration::from_secs(head.committed_at_s),
+        committed: head.committed,
+    })
 }
 
 /// Unix time, seconds.

@@ -8,6 +8,8 @@ use engine::Compiled;
 use engine::inputs::{Files, HostFacts};
 use engine::ruleset::Ruleset;
 
+use serde::{Deserialize, Serialize};
+
 use super::gate::{Confirm, Waits};
 use super::store::Digest;
 use crate::features::Feature;
@@ -65,6 +67,22 @@ pub enum Cause {
 }
 
 impl Cause {
+    const ALL: [Cause; 8] = [
+        Cause::Start,
+        Cause::Files,
+        Cause::Links,
+        Cause::Guest,
+        Cause::Apply,
+        Cause::Rollback,
+        Cause::Drift,
+        Cause::Audit,
+    ];
+
+    /// The cause of a word.
+    pub fn of(word: &str) -> Option<Cause> {
+        Cause::ALL.into_iter().find(|cause| cause.as_str() == word)
+    }
+
     /// A word for logs and clients.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,7 +110,7 @@ pub enum WriterKind {
 }
 
 /// How long the parts of an apply took, microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phases {
     /// Reading what changed.
     pub gather_us: u64,
@@ -114,7 +132,7 @@ impl Phases {
 }
 
 /// How much a generation changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeCounts {
     /// Chains with any change.
     pub n_chains: usize,
@@ -126,6 +144,17 @@ pub struct ChangeCounts {
     pub n_elements_added: usize,
     /// Elements removed.
     pub n_elements_removed: usize,
+}
+
+/// What is told of a commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// How much it changed.
+    pub changes: ChangeCounts,
+    /// How long it took.
+    pub phases: Phases,
+    /// What it changed, for people.
+    pub difference: String,
 }
 
 /// How enforcement stands.
@@ -241,10 +270,6 @@ pub struct Summary {
     pub cause: Cause,
     /// When.
     pub committed_at: SystemTime,
-    /// What it changed.
-    pub changes: ChangeCounts,
-    /// How long it took.
-    pub phases: Phases,
-    /// What it changed, for people.
-    pub difference: Arc<str>,
+    /// What is told of it.
+    pub committed: Committed,
 }

@@ -130,9 +130,9 @@ impl SummaryView {
             digest: summary.digest.to_string(),
             cause: summary.cause.as_str(),
             committed_at_s: unix_s(summary.committed_at),
-            phases: PhasesView::new(summary.phases),
-            changes: ChangeCountsView::new(summary.changes),
-            difference: summary.difference.to_string(),
+            phases: PhasesView::new(summary.committed.phases),
+            changes: ChangeCountsView::new(summary.committed.changes),
+            difference: summary.committed.difference.clone(),
         }
     }
 }

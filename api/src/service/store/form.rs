@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Confirm, Digest, Head, State};
+use crate::service::state::Committed;
 
 /// Counted up whenever a reader of before would misread what is written now.
 const FORMAT: u32 = 1;
@@ -24,11 +25,15 @@ pub(super) struct Manifest<'a> {
 struct HeadForm<'a> {
     number: u64,
     digest: String,
+    #[serde(default)]
+    written: Option<String>,
     committed_at_s: u64,
     cause: std::borrow::Cow<'a, str>,
     node: std::borrow::Cow<'a, str>,
     enabled: bool,
     reject_mode: String,
+    #[serde(default)]
+    committed: Committed,
 }
 
 /// Paths, ascending, each with what names its content.
@@ -72,13 +77,8 @@ struct ManifestIn {
 /// A manifest whose files nobody asks for.
 #[derive(Deserialize)]
 struct HeadIn {
-    number: u64,
-    digest: String,
-    committed_at_s: u64,
-    cause: String,
-    node: String,
-    enabled: bool,
-    reject_mode: String,
+    #[serde(flatten)]
+    head: HeadForm<'static>,
     #[serde(rename = "files")]
     _files: IgnoredAny,
 }
@@ -109,11 +109,13 @@ pub(super) fn manifest(head: &Head, files: &Named<'_>) -> Vec<u8> {
     let head = HeadForm {
         number: head.number,
         digest: head.digest.to_string(),
+        written: Some(head.written.to_string()),
         committed_at_s: head.committed_at_s,
         cause: head.cause.as_str().into(),
         node: head.node.as_str().into(),
         enabled: head.enabled,
         reject_mode: head.reject_mode.as_str().to_owned(),
+        committed: head.committed.clone(),
     };
     seal(&Manifest { head, files })
 }
@@ -126,9 +128,8 @@ pub(super) fn read_manifest(number: u64, bytes: &[u8]) -> Result<(Head, BTreeMap
 
 /// A manifest's head alone.
 pub(super) fn read_head(name: u64, bytes: &[u8]) -> Result<Head, String> {
-    let HeadIn { number, digest, committed_at_s, cause, node, enabled, reject_mode, _files } = open(bytes)?;
-    let (cause, node) = (cause.into(), node.into());
-    head_of(name, HeadForm { number, digest, committed_at_s, cause, node, enabled, reject_mode })
+    let HeadIn { head, .. } = open(bytes)?;
+    head_of(name, head)
 }
 
 /// The head of the file of this name.
@@ -139,11 +140,13 @@ fn head_of(name: u64, form: HeadForm<'_>) -> Result<Head, String> {
     Ok(Head {
         number: form.number,
         digest: digest(&form.digest)?,
+        written: digest(form.written.as_deref().unwrap_or(&form.digest))?,
         committed_at_s: form.committed_at_s,
         cause: form.cause.into_owned(),
         node: form.node.into_owned(),
         enabled: form.enabled,
         reject_mode: reject_mode(&form.reject_mode)?,
+        committed: form.committed,
     })
 }
 

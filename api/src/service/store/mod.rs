@@ -30,9 +30,11 @@ use form::{ContentOut, Named};
 use objects::Objects;
 
 use super::gate::Confirm;
+use super::state::Committed;
 pub use digest::{Digest, Digests, InvalidDigest, is_written, newcomers, with_written_of};
 
-/// Generations that are kept, besides those that [`State`] names.
+/// Generations that are kept, besides those that [`State`] names. One that only followed guests and interfaces is not,
+/// once there is another: what people had written then the one before it has.
 pub const N_KEPT: usize = 20;
 
 /// What is known of a generation without its files.
@@ -42,9 +44,11 @@ pub struct Head {
     pub number: u64,
     /// Hash of all its files.
     pub digest: Digest,
+    /// Hash of what people had written ([`Digests::written`]).
+    pub written: Digest,
     /// When it was committed, Unix time.
     pub committed_at_s: u64,
-    /// What made it: `change of /etc/pve/firewall/100.fw`.
+    /// What made it: a word of `Cause`.
     pub cause: String,
     /// The node's name then.
     pub node: String,
@@ -52,6 +56,8 @@ pub struct Head {
     pub enabled: bool,
     /// How REJECT towards guests was answered.
     pub reject_mode: RejectMode,
+    /// What it changed.
+    pub committed: Committed,
 }
 
 /// A generation: its input, never what was made of it.

@@ -1,6 +1,6 @@
 //! What lies in the folder is found, checked, and noted if it is damaged; what nobody needs is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -122,10 +122,13 @@ impl Store {
     pub(super) fn collect(&mut self) {
         let back_to = self.state.confirm.map(|confirm| confirm.back_to);
         let pinned = [self.state.enforced, self.flushed, back_to];
+        let followers = self.followers();
         let whole = self.generations.iter().rev().filter(|(_, head)| head.is_some());
-        let Some(oldest) = whole.map(|(number, _)| *number).nth(N_KEPT - 1) else { return };
-        let is_left = |number: &u64| *number < oldest && !pinned.contains(&Some(*number));
-        let left: Vec<u64> = self.generations.keys().copied().filter(is_left).collect();
+        let whole = whole.map(|(number, _)| *number).filter(|number| !followers.contains(number));
+        let oldest = whole.take(N_KEPT).last().unwrap_or(0);
+        let is_left = |number: &u64| *number < oldest || followers.contains(number);
+        let left = self.generations.keys().copied().filter(is_left);
+        let left: Vec<u64> = left.filter(|number| !pinned.contains(&Some(*number))).collect();
         for number in left {
             if disk::remove(&self.manifest(number)).is_ok() {
                 self.generations.remove(&number);
@@ -133,6 +136,22 @@ impl Store {
         }
         let oldest = self.generations.keys().next().copied().unwrap_or(oldest);
         self.objects.collect(oldest, self.versions.contents(&self.state.last_good));
+    }
+
+    /// Generations but the newest in which people had written what they had in the one before.
+    fn followers(&self) -> BTreeSet<u64> {
+        let mut followers = BTreeSet::new();
+        let mut before = None;
+        for (number, head) in &self.generations {
+            let Some(head) = head else { continue };
+            if before.replace(head.written) == Some(head.written) {
+                followers.insert(*number);
+            }
+        }
+        if let Some((newest, _)) = self.generations.last_key_value() {
+            followers.remove(newest);
+        }
+        followers
     }
 
     pub(super) fn note(&mut self, path: PathBuf, what: String) {
