@@ -16,4 +16,5 @@ pub mod links;
 pub mod mirror;
 pub mod others;
 pub mod paths;
+pub mod resolver;
 pub mod settings;

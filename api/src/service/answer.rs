@@ -39,6 +39,7 @@ impl Reconciler {
             Command::Ping(answer) => drop(answer.send(Ok(()))),
             Command::Reload => {
                 self.world.enforcer.forget_features();
+                self.world.forget_names();
                 self.world.mirror.reload();
                 self.audit(true);
             }

@@ -298,6 +298,9 @@ impl Reconciler {
             if self.is_enforcing() && self.world.look_at_bridge_nf() {
                 return Some(Cause::Links);
             }
+            if self.world.look_up_names() {
+                return Some(Cause::Links);
+            }
         }
         let is_available = self.world.mirror.available();
         let is_back = !std::mem::replace(&mut self.was_available, is_available) && is_available;

@@ -23,6 +23,7 @@ use crate::host::facts::{self, FactsError, Wanted};
 use crate::host::kernel;
 use crate::host::links;
 use crate::host::mirror::Mirror;
+use crate::host::resolver::Resolver;
 
 /// pve-firewall owns the node's firewall while this file is there.
 const FORCE_DISABLE: &str = "/run/proxmox-nftables-firewall-force-disable";
@@ -46,6 +47,8 @@ pub(super) struct World {
     pub(super) facts: Arc<HostFacts>,
     /// The tables.
     pub(super) enforcer: Enforcer,
+    /// Names.
+    resolver: Resolver,
     /// Interfaces that a guest event has announced, and until when they are waited for.
     announced: BTreeMap<String, Instant>,
     /// Devices of guests whose hardware addresses are watched.
@@ -99,8 +102,10 @@ impl World {
             scope.spawn(|| enforcer.lacking().is_ok());
             Mirror::new(wanted.paths.clone(), &facts.node).map_err(WorldError::Mirror)
         })?;
+        let resolver = Resolver::new(wanted.paths.clone(), facts.node.clone());
         let mut world = World {
             wanted,
+            resolver,
             mirror,
             links,
             facts: Arc::new(facts),
@@ -121,7 +126,7 @@ impl World {
         let is_live = self.is_live();
         let mut facts = if is_live { HostFacts::clone(&self.facts) } else { facts::host(&self.wanted)? };
         if is_live {
-            // Names stay resolved as they were.
+            // Names are the resolver's.
             let told = self.links.update(&mut facts);
             told.map_err(|source| FactsError::Netlink { what: "interfaces and routes", source })?;
         }
@@ -140,6 +145,24 @@ impl World {
             self.told_ports();
         }
         Ok(is_new)
+    }
+
+    /// Names may have other addresses, whatever we see of that.
+    pub(super) fn forget_names(&mut self) {
+        self.resolver.forget();
+    }
+
+    /// Looks names up where that is due. `true`: they have other addresses than they had.
+    pub(super) fn look_up_names(&mut self) -> bool {
+        if !self.is_live() {
+            return false;
+        }
+        let corosync = self.mirror.files().get("/etc/pve/corosync.conf");
+        let found = self.resolver.look(&self.facts.resolved, corosync, &self.facts.links);
+        let Some(resolved) = found.filter(|found| *found != self.facts.resolved) else { return false };
+        tracing::info!(?resolved, "names have other addresses");
+        Arc::make_mut(&mut self.facts).resolved = resolved;
+        true
     }
 
     /// An interface will come: its guest is ours, wherever its configuration lies.

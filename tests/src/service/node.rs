@@ -189,6 +189,11 @@ impl Running {
         self.terminate()
     }
 
+    /// Has it read everything again: SIGHUP.
+    pub fn hang_up(&self) -> Result<(), Failure> {
+        run("kill", &["-HUP", &self.pid().to_string()], "").map(drop)
+    }
+
     /// The same for one that stays.
     pub fn terminate(&mut self) -> Result<Option<i32>, Failure> {
         let Some(mut child) = self.child.take() else { return Ok(None) };

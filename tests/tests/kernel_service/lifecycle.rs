@@ -2,8 +2,10 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use firewall_tests::Failure;
+use firewall_tests::namespace::run;
 use firewall_tests::service::generation;
 
 use super::{CLUSTER, CLUSTER_FW, HOST_FW, clean, host, node, probe};
@@ -71,6 +73,31 @@ fn the_classic_firewall_is_given_the_node_and_gives_it_back() -> Result<(), Fail
     node.write(HOST_FW, &host(""))?;
     node.write(CLUSTER_FW, CLUSTER)?;
     service.until("enforced", |status| generation(status) > 0 && is_held().unwrap_or(false))?;
+    Ok(())
+}
+
+#[test]
+fn a_node_that_gets_another_address_can_be_managed_from_its_new_network() -> Result<(), Failure> {
+    let node = node()?;
+    node.write(CLUSTER_FW, "[OPTIONS]\nenable: 1\n")?;
+    let service = node.start()?;
+    let local = |network: &str| node.nft("list ruleset").is_ok_and(|now| now.contains(network));
+    assert!(local("192.0.2.0/24"), "the local network manages");
+    std::fs::write("/etc/hosts", "127.0.0.1 localhost\n198.51.100.1 n1\n")?;
+    run(
+        "ip",
+        &["-batch", "-"],
+        "address add 198.51.100.1/24 dev vmbr0\naddress del 192.0.2.1/24 dev vmbr0\n",
+    )?;
+    service.until("the new network manages", |_| local("198.51.100.0/24") && !local("192.0.2.0/24"))?;
+    // What the cluster calls the node is read when names are looked up: SIGHUP has that done.
+    run("ip", &["-batch", "-"], "address add 203.0.113.1/24 dev vmbr0\n")?;
+    std::thread::sleep(Duration::from_secs(1));
+    node.write("/etc/pve/.members", r#"{"nodelist": {"n1": {"ip": "203.0.113.1"}}}"#)?;
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!local("203.0.113.0/24"));
+    service.hang_up()?;
+    service.until("both manage", |_| local("198.51.100.0/24") && local("203.0.113.0/24"))?;
     Ok(())
 }
 

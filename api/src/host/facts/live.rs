@@ -31,10 +31,7 @@ pub(super) fn facts(paths: &Paths, node: Option<&str>) -> Result<HostFacts, Fact
     let failed = |what| move |source| FactsError::Netlink { what, source };
     let links = table().map_err(failed("interfaces and addresses"))?.links();
     let connected = connected_now().map_err(failed("routes"))?;
-    let mut resolved = names::resolve(names::wanted(paths, &node));
-    let own = resolved.entry(node.clone()).or_default();
-    own.extend(names::member_address(paths, &node));
-    names::tidy(own);
+    let resolved = names::of_host(paths, &node);
     Ok(HostFacts {
         node,
         links,

@@ -2,7 +2,7 @@
 
 pub mod derived;
 pub mod live;
-mod names;
+pub(super) mod names;
 pub(super) mod table;
 
 use std::io;

@@ -6,6 +6,15 @@ use std::net::{IpAddr, ToSocketAddrs};
 use crate::host::files;
 use crate::host::paths::Paths;
 
+/// All names, as the running system resolves them.
+pub(in crate::host) fn of_host(paths: &Paths, node: &str) -> BTreeMap<String, Vec<IpAddr>> {
+    let mut resolved = resolve(wanted(paths, node));
+    let own = resolved.entry(node.to_owned()).or_default();
+    own.extend(member_address(paths, node));
+    tidy(own);
+    resolved
+}
+
 /// This node's name and every name among the ring addresses of `corosync.conf`.
 pub(super) fn wanted(paths: &Paths, node: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::from([node.to_owned()]);
@@ -23,7 +32,7 @@ pub(super) fn wanted(paths: &Paths, node: &str) -> BTreeSet<String> {
 
 /// Asks the system's resolver. Loopback addresses are left out: Debian's installer gives the host name one
 /// (127.0.1.1), and nobody manages a node from there.
-pub(super) fn resolve(names: BTreeSet<String>) -> BTreeMap<String, Vec<IpAddr>> {
+fn resolve(names: BTreeSet<String>) -> BTreeMap<String, Vec<IpAddr>> {
     let address_of = |name: &String| -> Vec<IpAddr> {
         let found = (name.as_str(), 0).to_socket_addrs();
         let mut addresses: Vec<IpAddr> = found.map(|all| all.map(|a| a.ip()).collect()).unwrap_or_default();
