@@ -126,6 +126,7 @@ fn facts(topology: &TopologyView, config: &ConfigView) -> Result<HostFacts, Inva
         bridge_nf_stuck: config.sysctl.iter().any(is_bridge_nf),
         connected,
         divert_assumed: true,
+        announced_bridges: Default::default(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::inputs::RejectMode;
 use nix::sched::{CloneFlags, unshare};
@@ -215,6 +215,19 @@ fn what_is_switched_off_is_removed() {
 }
 
 #[test]
+fn a_firewall_that_is_on_for_a_time_goes_when_that_is_over() {
+    let node = Node::new();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    // A time stamp holds for 60 s.
+    node.write("/etc/pve/firewall/cluster.fw", &format!("[OPTIONS]\nenable: {}\n", now - 58));
+    let service = node.start();
+    assert!(node.holds("table inet proxmox-firewall"));
+    service.until("over", |published| published.state == State::Disabled);
+    assert!(!node.holds("proxmox-firewall"));
+    service.stop();
+}
+
+#[test]
 fn a_restart_takes_over_with_counters() {
     let node = Node::new();
     node.start().stop();
@@ -341,9 +354,26 @@ fn a_guest_that_starts_is_known_before_it_sends() {
     // A kernel that cannot filter bridges protects no guest, and nobody says it does.
     let has_guests = node.holds("table bridge proxmox-firewall-guests");
     assert_eq!((outcome.enforced, outcome.quarantined), (has_guests, false));
-    let stranger = GuestEvent { vmid: 999, iface: Some("tap999i0".to_owned()), ..event };
+    let stranger = GuestEvent { vmid: 999, iface: Some("tap999i0".to_owned()), ..event.clone() };
     let outcome = service.runtime.block_on(service.handle.guest(stranger)).expect("answers");
     assert_eq!((outcome.enforced, outcome.quarantined), (false, has_guests));
+    // Nor does a configuration name the bridge that it joins, which is ours all the same.
+    let ours = |published: &Published| {
+        let compiled = &published.generation.as_ref().expect("something is enforced").compiled;
+        compiled.resolved.guest_bridges.iter().any(|bridge| bridge.as_str() == "vmbr7")
+    };
+    assert!(!ours(&service.published()));
+    let elsewhere = GuestEvent {
+        vmid: 998,
+        iface: Some("veth998i0".to_owned()),
+        bridge: Some("vmbr7".to_owned()),
+        ..event
+    };
+    service.runtime.block_on(service.handle.guest(elsewhere.clone())).expect("answers");
+    assert!(ours(&service.published()));
+    let gone = GuestEvent { kind: GuestEventKind::Stop, ..elsewhere };
+    service.runtime.block_on(service.handle.guest(gone)).expect("answers");
+    assert!(!ours(&service.published()));
     service.stop();
 }
 

@@ -1,6 +1,6 @@
 //! All that a compilation may know: files, facts about the host, settings. Gathered outside, once.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -146,6 +146,8 @@ pub struct HostFacts {
     pub bridge_nf_stuck: bool,
     /// The networks of the kernel's routing tables that are directly connected, defaults left out.
     pub connected: Vec<Cidr>,
+    /// Bridges that guests' interfaces join now, according to who plugs them: no configuration may name them yet.
+    pub announced_bridges: BTreeSet<String>,
     /// The devices of [`crate::divert`] are taken to be there: for a host that is not the running one.
     pub divert_assumed: bool,
 }

@@ -18,8 +18,8 @@ pub struct Hits {
     pub bytes: u64,
 }
 
-/// Hits by rule id; what one line became is added up.
-pub type AllHits = BTreeMap<RuleId, Hits>;
+/// Hits by rule id, the host's and guests' of a group apart; what one line became is added up.
+pub type AllHits = BTreeMap<(TableFamily, RuleId), Hits>;
 
 /// Answers what only the kernel can.
 pub trait Judge: Send + Sync {
@@ -68,13 +68,13 @@ impl Judge for Libnftables {
         let mut socket = Socket::new().map_err(|error| chain(&error))?;
         let mut hits = AllHits::new();
         for (family, table) in TABLES {
-            let family = match family {
+            let of = match family {
                 TableFamily::Inet => Family::INET,
                 TableFamily::Bridge => Family::BRIDGE,
                 TableFamily::Netdev => Family::NETDEV,
             };
             // A table that is not there has no rules.
-            add_hits(&socket.rules(family, table, None).map_err(|error| chain(&error))?, &mut hits);
+            add_hits(family, &socket.rules(of, table, None).map_err(|error| chain(&error))?, &mut hits);
         }
         let hits = Arc::new(hits);
         *last = Some((Instant::now(), hits.clone()));
@@ -101,11 +101,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Adds the counters of rules that bear an id.
-fn add_hits(rules: &[Rule], hits: &mut AllHits) {
+fn add_hits(family: TableFamily, rules: &[Rule], hits: &mut AllHits) {
     for rule in rules {
         let id = rule.comment.as_deref().and_then(|id| u64::from_str_radix(id, 16).ok());
         let (Some(id), Some(counter)) = (id, rule.counter) else { continue };
-        let hits = hits.entry(RuleId(id)).or_default();
+        let hits = hits.entry((family, RuleId(id))).or_default();
         hits.packets += counter.packets;
         hits.bytes += counter.bytes;
     }
@@ -115,7 +115,7 @@ fn add_hits(rules: &[Rule], hits: &mut AllHits) {
 mod tests {
     use nft_ffi::netlink::Counter;
 
-    use super::{AllHits, Hits, Rule, RuleId, add_hits};
+    use super::{AllHits, Hits, Rule, RuleId, TableFamily, add_hits};
 
     #[test]
     fn what_one_line_became_is_added_up() {
@@ -128,7 +128,7 @@ mod tests {
         let id = "000000000000000a";
         let rules = [rule(id, 1), rule(id, 2), rule("not an id", 3), rule("0b", 0)];
         let mut hits = AllHits::new();
-        add_hits(&rules, &mut hits);
-        assert_eq!(hits, AllHits::from([(RuleId(10), Hits { packets: 3, bytes: 20 })]));
+        add_hits(TableFamily::Inet, &rules, &mut hits);
+        assert_eq!(hits, AllHits::from([((TableFamily::Inet, RuleId(10)), Hits { packets: 3, bytes: 20 })]));
     }
 }

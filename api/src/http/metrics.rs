@@ -1,5 +1,7 @@
 //! `GET /metrics`: OpenMetrics text.
 
+mod met;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,15 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use engine::ruleset::{Origin, Rule, RuleId, Ruleset, Statement, Verdict};
+use engine::ruleset::Ruleset;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Service;
 use super::error::Problem;
-use crate::host::judge::{AllHits, Hits};
 use crate::service::handle::Event;
 use crate::service::state::{Generation, Phases, Published, State as Standing};
+use met::Met;
 
 /// Upper bounds of the buckets, microseconds: from one element of a set to a cold load.
 const BUCKETS_US: [u64; 9] = [500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000, 5_000_000];
@@ -24,6 +26,7 @@ const BUCKETS_US: [u64; 9] = [500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000,
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     counted: Mutex<Counted>,
+    met: Mutex<Met>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -107,7 +110,12 @@ pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, 
     let text = service.heavy(|service| {
         let published = service.handle.published();
         let hits = service.judge.hits();
-        text(&published, &service.tally.counted(), hits.as_deref().ok(), service.judge.connections())
+        let mut met = service.tally.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let met = published.generation.as_ref().zip(hits.ok()).map(|(generation, hits)| {
+            met.add(&generation.enforced, hits);
+            &*met
+        });
+        text(&published, &service.tally.counted(), met, service.judge.connections())
     });
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text.await?).into_response())
@@ -153,7 +161,7 @@ fn escaped(value: &str) -> String {
 fn text(
     published: &Published,
     counted: &Counted,
-    hits: Option<&AllHits>,
+    met: Option<&Met>,
     connections: Option<(u64, u64)>,
 ) -> String {
     let mut page = Page::default();
@@ -161,9 +169,9 @@ fn text(
     applies(&mut page, counted);
     if let Some(generation) = &published.generation {
         set_sizes(&mut page, &generation.enforced);
-        if let Some(hits) = hits {
-            met(&mut page, &generation.enforced, hits);
-        }
+    }
+    if let Some(met) = met {
+        met.write(&mut page);
     }
     if let Some((used, max)) = connections {
         page.gauge("conntrack_entries", "Tracked connections.", used);
@@ -204,6 +212,12 @@ fn applies(page: &mut Page, counted: &Counted) {
     page.sample("guest_events_total", &[], counted.n_guest_events);
     page.family("repairs", "counter", "Repairs of the kernel's tables.");
     page.sample("repairs_total", &[], counted.n_repairs);
+    page.family(
+        "events_missed",
+        "counter",
+        "Events that were not counted: what is counted here is too low by these.",
+    );
+    page.sample("events_missed_total", &[], counted.n_missed);
     page.family("apply_phase_seconds", "histogram", "How long the parts of an apply took.");
     for (phase, histogram) in &counted.phases {
         let mut n_below = 0;
@@ -230,90 +244,5 @@ fn set_sizes(page: &mut Page, enforced: &Ruleset) {
             let labels = [("family", table.family.as_str()), ("set", &*set.name)];
             page.sample("set_elements", &labels, set.elements.len());
         }
-    }
-}
-
-/// Who met what.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Meeting {
-    vmid: String,
-    chain: &'static str,
-    action: &'static str,
-    reason: &'static str,
-}
-
-/// Packets by guest, direction, action and reason; 0 is the host, `all` what guests share.
-fn met(page: &mut Page, enforced: &Ruleset, hits: &AllHits) {
-    let mut sums: BTreeMap<Meeting, Hits> = BTreeMap::new();
-    let mut seen: BTreeMap<RuleId, ()> = BTreeMap::new();
-    for table in &enforced.tables {
-        for chain in &table.chains {
-            let (vmid, direction) = owner(&chain.name, table.family.as_str());
-            for rule in chain.rules.iter().filter(|rule| has_counter(rule)) {
-                // What one line became shares an id, and its hits are added up already.
-                let Some(met) = hits.get(&rule.id).filter(|_| seen.insert(rule.id, ()).is_none()) else {
-                    continue;
-                };
-                let (action, reason) = (action(rule), reason(rule.origin));
-                let meeting = Meeting { vmid: vmid.clone(), chain: direction, action, reason };
-                let sum = sums.entry(meeting).or_default();
-                sum.packets += met.packets;
-                sum.bytes += met.bytes;
-            }
-        }
-    }
-    let of = |hits: &Hits, name: &str| if name == "hit_packets" { hits.packets } else { hits.bytes };
-    for (name, help) in [("hit_packets", "Packets that met rules."), ("hit_bytes", "Their bytes.")] {
-        page.family(name, "counter", help);
-        for (Meeting { vmid, chain, action, reason }, sum) in &sums {
-            let labels = [("vmid", &**vmid), ("zone", chain), ("action", action), ("reason", reason)];
-            page.sample(&format!("{name}_total"), &labels, of(sum, name));
-        }
-    }
-}
-
-fn has_counter(rule: &Rule) -> bool {
-    rule.statements.iter().any(|statement| matches!(statement, Statement::Counter))
-}
-
-/// The guest and the zone that a chain belongs to.
-fn owner(chain: &str, family: &str) -> (String, &'static str) {
-    let zone = if chain.ends_with("reject") {
-        "reject"
-    } else if chain.ends_with("out") || chain == "output" {
-        "out"
-    } else if chain.ends_with("forward") {
-        "forward"
-    } else {
-        "in"
-    };
-    let rest = chain.strip_prefix("guest-").and_then(|rest| rest.split_once('-'));
-    match rest {
-        Some((vmid, _)) => (vmid.to_owned(), zone),
-        None if family == "inet" => ("0".to_owned(), zone),
-        None => ("all".to_owned(), zone),
-    }
-}
-
-fn action(rule: &Rule) -> &'static str {
-    let last = rule.statements.iter().rev().find_map(|statement| match statement {
-        Statement::Verdict(verdict) => Some(match verdict {
-            Verdict::Accept => "accept",
-            Verdict::Drop => "drop",
-            // Chains of that name end in a reject statement.
-            Verdict::Goto(chain) | Verdict::Jump(chain) if chain.contains("reject") => "reject",
-            Verdict::Jump(_) | Verdict::Goto(_) | Verdict::Return => "continue",
-        }),
-        Statement::Reject(_) => Some("reject"),
-        _ => None,
-    });
-    last.unwrap_or("continue")
-}
-
-fn reason(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Line(_) => "rule",
-        Origin::Option { name, .. } => name,
-        Origin::Skeleton(what) => what,
     }
 }

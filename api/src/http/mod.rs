@@ -60,9 +60,9 @@ pub use openapi::document;
 pub struct Limits {
     /// Connections of a socket; more wait in its queue.
     pub connections: usize,
-    /// Calls under way; more are turned away.
+    /// Calls under way at a socket; more are turned away.
     pub calls: usize,
-    /// Event streams; more are turned away.
+    /// Event streams of a socket; more are turned away.
     pub streams: usize,
     /// Bytes of a body: a file below /etc/pve has a MiB at most, and a preview has few.
     pub body: usize,
@@ -110,6 +110,15 @@ impl Service {
             streams: Arc::new(Semaphore::new(limits.streams)),
             handle,
             judge,
+        }
+    }
+
+    /// The same for readers, whose calls keep nobody waiting who changes something.
+    fn for_readers(&self, limits: Limits) -> Service {
+        Service {
+            heavy: Arc::new(Semaphore::new(1)),
+            streams: Arc::new(Semaphore::new(limits.streams)),
+            ..self.clone()
         }
     }
 
@@ -203,12 +212,12 @@ async fn serve_within(
 ) -> io::Result<()> {
     let service = Service::new(handle, judge, limits);
     let tallying = tokio::spawn(metrics::count(service.handle.events(), service.tally.clone()));
+    let reading = router(service.for_readers(limits), limits).layer(from_fn(only_reading));
     let routes = router(service, limits);
     let watched = |listener: std::os::unix::net::UnixListener| {
         listener.set_nonblocking(true)?;
         tokio::net::UnixListener::from_std(listener)
     };
-    let reading = routes.clone().layer(from_fn(only_reading));
     let owner = Some(listeners.owner);
     let api = Port { listener: watched(listeners.api)?, routes, owner };
     let read = match listeners.read {

@@ -278,7 +278,7 @@ impl Reconciler {
         let is_coming =
             matches!(event.kind, GuestEventKind::Start | GuestEventKind::Plug | GuestEventKind::Migrated);
         if let (Some(iface), true) = (&event.iface, is_coming) {
-            self.world.announce(iface);
+            self.world.announce(iface, event.bridge.as_deref());
         }
         if event.kind == GuestEventKind::Stop {
             self.world.unannounce(vmid);

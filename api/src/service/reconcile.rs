@@ -301,6 +301,10 @@ impl Reconciler {
             if self.world.look_up_names() {
                 return Some(Cause::Links);
             }
+            if self.is_over() {
+                self.look_at_host();
+                return Some(Cause::Audit);
+            }
         }
         let is_available = self.world.mirror.available();
         let is_back = !std::mem::replace(&mut self.was_available, is_available) && is_available;
@@ -310,6 +314,15 @@ impl Reconciler {
             cause = cause.or(Some(Cause::Links));
         }
         if is_retry { cause.or(Some(Cause::Audit)) } else { cause }
+    }
+
+    /// The firewall is on until a time that has come since the host was looked at.
+    fn is_over(&self) -> bool {
+        let until = self
+            .generation
+            .as_ref()
+            .and_then(|generation| generation.compiled.config.datacenter.options.enable.value.until());
+        until.is_some_and(|until| self.world.facts.now_s <= until && now_s() > until)
     }
 
     /// `true`: the host is not as it was. If it cannot be looked at, that is tried again.

@@ -49,8 +49,8 @@ pub(super) struct World {
     pub(super) enforcer: Enforcer,
     /// Names.
     resolver: Resolver,
-    /// Interfaces that a guest event has announced, and until when they are waited for.
-    announced: BTreeMap<String, Instant>,
+    /// Interfaces that a guest event has announced.
+    announced: BTreeMap<String, Announced>,
     /// Devices of guests whose hardware addresses are watched.
     watched: Vec<Arc<BTreeMap<u8, Nic>>>,
     /// What was last done about the pairs of reject mode `divert`.
@@ -59,6 +59,13 @@ pub(super) struct World {
     pub(super) is_force_disabled: bool,
     /// What was found of br_netfilter, if anything was.
     pub(super) bridge_nf: Option<String>,
+}
+
+/// An interface that is coming, or has just come.
+struct Announced {
+    until: Instant,
+    /// Where it goes: ours to judge, though no configuration may say so yet.
+    bridge: Option<String>,
 }
 
 /// Devices of reject mode `divert`: what was wanted, what was there, what could not be done.
@@ -132,13 +139,16 @@ impl World {
         }
         facts.now_s = super::reconcile::now_s();
         let now = Instant::now();
-        self.announced
-            .retain(|name, until| *until > now && facts.links.iter().all(|link| link.name != *name));
-        let coming = |name: &String| Link { name: name.clone(), ..Link::default() };
-        facts.links.extend(self.announced.keys().map(coming));
+        self.announced.retain(|_, announced| announced.until > now);
+        facts.announced_bridges = self.announced.values().filter_map(|one| one.bridge.clone()).collect();
+        let is_coming = |name: &&String| facts.links.iter().all(|link| link.name != **name);
+        let coming: Vec<&String> = self.announced.keys().filter(is_coming).collect();
+        let coming = coming.into_iter().map(|name| Link { name: name.clone(), ..Link::default() });
+        facts.links.extend(coming);
         let is_new = facts.links != self.facts.links
             || facts.connected != self.facts.connected
             || facts.resolved != self.facts.resolved
+            || facts.announced_bridges != self.facts.announced_bridges
             || facts.bridge_nf_stuck != self.facts.bridge_nf_stuck;
         self.facts = Arc::new(facts);
         if is_new {
@@ -166,8 +176,9 @@ impl World {
     }
 
     /// An interface will come: its guest is ours, wherever its configuration lies.
-    pub(super) fn announce(&mut self, iface: &str) {
-        self.announced.insert(iface.to_owned(), Instant::now() + ANNOUNCED);
+    pub(super) fn announce(&mut self, iface: &str, bridge: Option<&str>) {
+        let (until, bridge) = (Instant::now() + ANNOUNCED, bridge.map(str::to_owned));
+        self.announced.insert(iface.to_owned(), Announced { until, bridge });
     }
 
     /// Listens for the hardware addresses of the guests' devices: where else than at their ports bridges learn them.

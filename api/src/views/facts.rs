@@ -131,6 +131,7 @@ impl TryFrom<FactsView> for HostFacts {
             resolved: view.resolved,
             now_s: view.now_s,
             bridge_nf_stuck: view.bridge_nf_stuck,
+            announced_bridges: Default::default(),
         })
     }
 }

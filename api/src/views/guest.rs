@@ -5,6 +5,7 @@ use engine::diagnostic::Place;
 use engine::effect::{Effect, Effective, of_device};
 use engine::model::address::{Family, IpInterval, from_number};
 use engine::model::guest::{Guest, GuestKind};
+use engine::ruleset::TableFamily;
 use engine::span::Sources;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -268,6 +269,6 @@ fn rule_view(rule: &Effective<'_>, sources: &Sources, around: Surroundings<'_>) 
         effect,
         why,
         shadowed_by,
-        hits: hits.map(|hits| hits.get(&rule.id).copied().unwrap_or_default().into()),
+        hits: hits.map(|hits| hits.get(&(TableFamily::Bridge, rule.id)).copied().unwrap_or_default().into()),
     }
 }

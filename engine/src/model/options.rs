@@ -95,6 +95,16 @@ pub enum Enable {
     Until(u64),
 }
 
+impl Enable {
+    /// Unix time (seconds) at which it is on for the last time, if that comes.
+    pub fn until(self) -> Option<u64> {
+        match self {
+            Enable::Until(time_s) => Some(time_s.saturating_add(60)),
+            Enable::Off | Enable::On => None,
+        }
+    }
+}
+
 /// `[OPTIONS]` of `cluster.fw`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatacenterOptions {

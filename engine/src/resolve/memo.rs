@@ -112,7 +112,7 @@ pub(crate) fn resolve_with(
         }
     };
     let wiring = match wiring.take() {
-        Some(known) if known.is_of(config, links) => wiring.insert(known),
+        Some(known) if known.is_of(config, facts, links) => wiring.insert(known),
         _ => {
             fresh.wiring = true;
             wiring.insert(Wiring::new(config, facts, links))
@@ -316,11 +316,10 @@ impl From {
     }
 }
 
-/// A time stamp holds until 60 s after it.
 fn is_enabled(enable: &Setting<Enable>, now_s: u64) -> bool {
     match enable.value {
         Enable::Off => false,
         Enable::On => true,
-        Enable::Until(time_s) => now_s <= time_s.saturating_add(60),
+        timed @ Enable::Until(_) => timed.until().is_some_and(|until| now_s <= until),
     }
 }

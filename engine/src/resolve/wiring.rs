@@ -34,6 +34,7 @@ struct From {
     nics: Vec<Arc<BTreeMap<u8, Nic>>>,
     vnets: Vec<VnetName>,
     sdn: Arc<Sdn>,
+    announced: BTreeSet<String>,
     links: Arc<Links>,
 }
 
@@ -52,17 +53,19 @@ impl Wiring {
                 nics: config.guests.values().map(|guest| guest.nics.clone()).collect(),
                 vnets: config.vnets.keys().cloned().collect(),
                 sdn: config.sdn.clone(),
+                announced: facts.announced_bridges.clone(),
                 links: links.clone(),
             },
         }
     }
 
     /// Whether it would come out the same.
-    pub(super) fn is_of(&self, config: &Config, links: &Arc<Links>) -> bool {
-        let From { nics, vnets, sdn, links: known } = &self.from;
+    pub(super) fn is_of(&self, config: &Config, facts: &HostFacts, links: &Arc<Links>) -> bool {
+        let From { nics, vnets, sdn, announced, links: known } = &self.from;
         let mut guests = nics.iter().zip(config.guests.values());
         Arc::ptr_eq(known, links)
             && Arc::ptr_eq(sdn, &config.sdn)
+            && *announced == facts.announced_bridges
             && vnets.iter().eq(config.vnets.keys())
             && nics.len() == config.guests.len()
             && guests.all(|(known, guest)| Arc::ptr_eq(known, &guest.nics))
@@ -126,7 +129,7 @@ fn is_divertible(master: &Link) -> bool {
     matches!(master.kind, LinkKind::Bridge { .. }) && !master.name.starts_with("fwbr")
 }
 
-/// Bridges that a guest's configuration, a guest's port or a VNet names; firewall bridges are ours by their name.
+/// Bridges that a guest's configuration, a guest's port, who plugs one, or a VNet names; firewall bridges are ours by their name.
 fn bridges(config: &Config, facts: &HostFacts) -> Vec<IfName> {
     let nics = || config.guests.values().flat_map(|guest| guest.nics.values());
     let named = nics().filter_map(|nic| nic.bridge.as_deref());
@@ -142,7 +145,13 @@ fn bridges(config: &Config, facts: &HostFacts) -> Vec<IfName> {
     let actual = facts.links.iter().filter(|link| ports.contains(link.name.as_str()));
     let actual = actual.filter_map(|link| link.master.as_deref()).filter(|name| !name.starts_with("fwbr"));
     let vnets = config.vnets.keys().chain(&config.sdn.vnets).map(IfName::as_str);
-    let all = named.chain(actual).chain(vnets).map(str::parse).chain(auxiliary.map(|name| name.parse()));
+    let announced = facts.announced_bridges.iter().map(String::as_str);
+    let all = named
+        .chain(actual)
+        .chain(vnets)
+        .chain(announced)
+        .map(str::parse)
+        .chain(auxiliary.map(|name| name.parse()));
     all.flatten().collect::<BTreeSet<IfName>>().into_iter().collect()
 }
 

@@ -39,6 +39,7 @@ pub(super) fn facts(paths: &Paths, node: Option<&str>) -> Result<HostFacts, Fact
         now_s: now_s(),
         bridge_nf_stuck: is_bridge_nf_stuck(paths),
         connected,
+        announced_bridges: Default::default(),
         divert_assumed: false,
     })
 }

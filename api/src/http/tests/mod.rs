@@ -8,13 +8,12 @@ mod peers;
 mod problems;
 mod rpc;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use engine::inputs::{FileContent, Files, HostFacts, Link, LinkKind};
-use engine::ruleset::{RuleId, Ruleset};
+use engine::ruleset::{Ruleset, Table};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -76,9 +75,13 @@ impl Judge for Agreeable {
             facts: facts().into(),
             ..engine::inputs::Inputs::default()
         });
-        let chains = of.plan.ruleset.tables.iter().flat_map(|table| &table.chains);
-        let ids = chains.flat_map(|chain| &chain.rules).map(|rule| rule.id);
-        Ok(Arc::new(ids.map(|id: RuleId| (id, Hits { packets: 7, bytes: 700 })).collect::<BTreeMap<_, _>>()))
+        let met = Hits { packets: 7, bytes: 700 };
+        let mut hits = AllHits::new();
+        for Table { family, chains, .. } in &of.plan.ruleset.tables {
+            let rules = chains.iter().flat_map(|chain| &chain.rules);
+            hits.extend(rules.map(|rule| ((*family, rule.id), met)));
+        }
+        Ok(Arc::new(hits))
     }
 
     fn connections(&self) -> Option<(u64, u64)> {

@@ -112,7 +112,7 @@ pub(super) fn facts(nics: &[Nic]) -> HostFacts {
         links,
         resolved: [(NODE.to_owned(), vec![Ipv4Addr::new(192, 168, 0, 1).into()])].into(),
         now_s: 1_700_000_000,
-        bridge_nf_stuck: false,
+        ..HostFacts::default()
     }
 }
 
