@@ -1,7 +1,8 @@
 //! The binary on the example cluster: what it prints, how it exits.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -46,6 +47,24 @@ fn golden(name: &str, found: &str) {
 #[test]
 fn check_points_at_both_mistakes() {
     golden("check.txt", &printed(&example(&["check"]), 1));
+}
+
+#[test]
+fn a_process_for_scripts_answers_in_json() {
+    let ran = |script: &str| -> Value {
+        let program = Command::new(env!("CARGO_BIN_EXE_proxmox-firewall"));
+        let mut inside = Command::new("unshare");
+        inside.arg("--net").arg(program.get_program()).args(["run-script", "check"]);
+        let pipes = inside.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().expect("the binary was built");
+        child.stdin.take().expect("is piped").write_all(script.as_bytes()).expect("it reads");
+        let answer = printed(&child.wait_with_output().expect("it ends"), 0);
+        serde_json::from_str(&answer).expect("JSON")
+    };
+    assert_eq!(ran("add table inet x\n")["rejected"], Value::Null);
+    let refused = &ran("add table inet x\nadd rule inet x y accept\n")["rejected"]["errors"][0];
+    assert_eq!(refused["line"], 2);
+    assert!(refused["message"].as_str().is_some_and(|text| text.contains("No such file")), "{refused}");
 }
 
 #[test]

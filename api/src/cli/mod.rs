@@ -12,6 +12,7 @@ mod man;
 mod node;
 mod output;
 mod restore;
+mod run_script;
 mod serve;
 mod service;
 mod simulate;
@@ -123,6 +124,9 @@ enum Command {
     Completions(completions::Args),
     /// Print the manual page
     Man,
+    /// Run a script from standard input: what the service has a process of its own for
+    #[command(hide = true)]
+    RunScript(run_script::Args),
 }
 
 /// What a command that did its work leaves behind.
@@ -215,6 +219,7 @@ impl Cli {
             Command::Guests(args) => service::guests::run(&self.global.service(args.json)?, args),
             Command::Completions(args) => completions::run(args),
             Command::Man => man::run(),
+            Command::RunScript(args) => run_script::run(args),
         }
     }
 }

@@ -10,6 +10,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
+use crate::host::aside;
 use crate::host::facts::Wanted;
 use crate::host::judge::Libnftables;
 use crate::http::{self, Listeners};
@@ -37,6 +38,8 @@ pub(super) fn run(args: &Args, wanted: &Wanted, socket: &Path) -> anyhow::Result
         .enable_all()
         .build()
         .context("could not start the runtime")?;
+    // This very program, even if another has taken its place on disk.
+    aside::by(Path::new("/proc/self/exe"));
     let options = Options { wanted: wanted.clone() };
     let (handle, reconciler) = service::start(options)?;
     let served = runtime.block_on(serve(args, socket, &handle));

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 
 use engine::plan::{GUEST_TABLE, HOST_TABLE, Sysctl};
 use engine::ruleset::{Origin, Ruleset, TableFamily};
 use engine::transaction::{self, Script};
 use nft_ffi::{CheckError, CommitError, ListError, Listing, NewError, Nft, Rejected};
 
+use super::aside::{self, AsideError, Run};
 use super::fault;
 use super::paths::Paths;
 use crate::features::Feature;
@@ -32,6 +34,9 @@ pub enum LoadError {
     /// It could not be asked.
     #[error("could not load the ruleset")]
     Commit(#[source] CommitError),
+    /// A process of its own could not ask it.
+    #[error("could not pass the ruleset on")]
+    Aside(#[source] AsideError),
 }
 
 /// One reason of a refusal.
@@ -71,7 +76,11 @@ impl Kernel {
 
     /// Validates a script; the kernel forgets it.
     pub fn check(&mut self, script: &Script) -> Result<(), LoadError> {
-        match self.nft.check(&as_asked(script)) {
+        let text = as_asked(script);
+        if let Some(program) = aside::program(&text) {
+            return run_aside(program, Run::Check, &text, script);
+        }
+        match self.nft.check(&text) {
             Ok(()) => Ok(()),
             Err(CheckError::Rejected(rejected)) => Err(LoadError::Refused(faults(script, rejected))),
             Err(error) => Err(LoadError::Check(error)),
@@ -81,7 +90,11 @@ impl Kernel {
     /// Runs a script: all of it, or nothing.
     pub fn commit(&mut self, script: &Script) -> Result<(), LoadError> {
         fault::point("sending");
-        match self.nft.commit(&as_asked(script)) {
+        let text = as_asked(script);
+        if let Some(program) = aside::program(&text) {
+            return run_aside(program, Run::Commit, &text, script);
+        }
+        match self.nft.commit(&text) {
             Ok(()) => Ok(()),
             Err(CommitError::Rejected(rejected)) => Err(LoadError::Refused(faults(script, rejected))),
             Err(error) => Err(LoadError::Commit(error)),
@@ -109,6 +122,11 @@ impl Kernel {
     pub fn json(&mut self, (family, name): (TableFamily, &str)) -> Result<serde_json::Value, ListError> {
         self.nft.list_json(&format!("list table {} {name}", family.as_str()), Listing::default())
     }
+}
+
+fn run_aside(program: &Path, run: Run, text: &str, script: &Script) -> Result<(), LoadError> {
+    let taken = aside::run(program, run, text).map_err(LoadError::Aside)?;
+    taken.map_err(|rejected| LoadError::Refused(faults(script, rejected)))
 }
 
 /// The script, with a line that the kernel refuses if a test wants that.

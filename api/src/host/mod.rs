@@ -1,5 +1,6 @@
 //! All side effects: what is read from the world, and what is written to it.
 
+pub mod aside;
 pub mod batch;
 mod concern;
 mod egress;

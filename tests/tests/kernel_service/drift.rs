@@ -160,6 +160,36 @@ fn what_our_batch_may_not_write_libnftables_writes_for_us() -> Result<(), Failur
 }
 
 #[test]
+fn large_scripts_are_written_by_a_process_of_their_own() -> Result<(), Failure> {
+    let node = node()?;
+    let many: String = (0..1500).map(|n| format!("IN ACCEPT -p tcp -dport {}\n", 20_000 + n)).collect();
+    node.write(HOST_FW, &host(&many))?;
+    let service = node.start()?;
+    let number = generation(&service.status()?);
+    let memory_kib = || {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", service.pid()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        Ok::<u64, Failure>(line.trim_end_matches("kB").trim().parse()?)
+    };
+    let before_kib = memory_kib()?;
+    let port = u16::from_be_bytes(*b"AB");
+    node.fault("refuse AB")?;
+    node.write(HOST_FW, &host(&format!("{many}IN ACCEPT -p tcp -dport {port}\n")))?;
+    let number = service.until_newer(number)?;
+    assert_eq!(service.status()?["generation"]["writer"], "libnftables");
+    assert!(node.nft("list ruleset")?.contains(&format!("tcp dport {port} ")));
+    println!("1,500 rules as text: the service has grown by {} KiB", memory_kib()? - before_kib);
+    // What is refused there is told as it is here.
+    node.fault("refuse group-unwanted")?;
+    node.write(CLUSTER_FW, &format!("{CLUSTER}\n[group unwanted]\n\nIN ACCEPT -p tcp -dport 4713\n"))?;
+    let status = service.until("the refusal", |status| status["candidate"]["obstacle"] == "refused")?;
+    assert_eq!(generation(&status), number);
+    let details = status["candidate"]["details"].to_string();
+    assert!(details.contains("No such file or directory"), "{details}");
+    Ok(())
+}
+
+#[test]
 fn chains_of_others_that_decide_about_our_packets_are_told() -> Result<(), Failure> {
     let node = node()?;
     let service = node.start()?;
