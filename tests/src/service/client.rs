@@ -52,10 +52,19 @@ impl Client {
 
     /// What a `POST` of JSON gives.
     pub fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.give("POST", path, body)
+    }
+
+    /// What a `PUT` of JSON gives.
+    pub fn put(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.give("PUT", path, body)
+    }
+
+    fn give(&self, method: &str, path: &str, body: &Value) -> Result<Answer, Failure> {
         let body = body.to_string();
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+            "{method} {path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
         );
         self.send(&[head.as_bytes(), body.as_bytes()].concat())
     }

@@ -26,6 +26,14 @@ pub struct Node {
     program: PathBuf,
 }
 
+/// Where a cluster file system is hidden.
+const HIDDEN: &str = "/etc/away";
+
+fn moved(from: &str, to: &str) -> Result<(), Failure> {
+    let nothing: Option<&str> = None;
+    Ok(mount(Some(from), to, nothing, MsFlags::MS_MOVE, nothing)?)
+}
+
 impl Node {
     /// The calling thread moves into namespaces of its own, for as long as it lives.
     pub fn new() -> Result<Node, Failure> {
@@ -57,6 +65,17 @@ impl Node {
     /// Takes it away.
     pub fn unmount_cluster(&self) -> Result<(), Failure> {
         Ok(umount("/etc/pve")?)
+    }
+
+    /// Takes it away with what is in it.
+    pub fn hide_cluster(&self) -> Result<(), Failure> {
+        std::fs::create_dir_all(HIDDEN)?;
+        moved("/etc/pve", HIDDEN)
+    }
+
+    /// Brings back what was hidden.
+    pub fn show_cluster(&self) -> Result<(), Failure> {
+        moved(HIDDEN, "/etc/pve")
     }
 
     /// Writes a file as other programs do: whole.

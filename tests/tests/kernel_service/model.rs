@@ -29,12 +29,22 @@ struct Model {
 #[derive(Debug, Clone)]
 enum Step {
     Save(u16),
-    Apply { unsaved: Option<u16>, confirm: Confirm, force: bool },
+    Apply {
+        unsaved: Option<u16>,
+        confirm: Confirm,
+        force: bool,
+    },
     Confirm,
     Rollback,
     Hold(bool),
     Restart,
     Kill,
+    /// It is killed, and started again before the cluster file system is there.
+    Absent,
+    /// Back to a generation that there is not.
+    Nowhere,
+    /// Set anew to what it may be already: takes nothing along.
+    RejectMode,
 }
 
 /// Whether an apply waits for a confirmation.
@@ -95,7 +105,9 @@ impl Model {
                 self.hold = hold;
                 self.automatic();
             }
-            Step::Restart | Step::Kill => self.automatic(),
+            Step::Restart | Step::Kill | Step::Absent => self.automatic(),
+            Step::Nowhere => return false,
+            Step::RejectMode => {}
         }
         true
     }
@@ -103,7 +115,7 @@ impl Model {
 
 fn draw_step(draw: &mut Draw) -> Step {
     let port = |draw: &mut Draw| draw.pick(&PORTS);
-    match draw.below(14) {
+    match draw.below(18) {
         0..=4 => Step::Save(port(draw)),
         5..=7 => Step::Apply {
             unsaved: draw.chance(33).then(|| port(draw)),
@@ -115,6 +127,9 @@ fn draw_step(draw: &mut Draw) -> Step {
         10 => Step::Hold(true),
         11 => Step::Hold(false),
         12 => Step::Restart,
+        13 => Step::Absent,
+        14 => Step::Nowhere,
+        15 | 16 => Step::RejectMode,
         _ => Step::Kill,
     }
 }
@@ -148,6 +163,19 @@ fn carry_out(step: &Step, node: &Node, service: &mut Running) -> Result<bool, Fa
         }
         Step::Confirm => accepted(service.ask("/v1/apply/confirm")?),
         Step::Rollback => accepted(service.ask("/v1/apply/rollback")?),
+        Step::Nowhere => {
+            accepted(service.client.post("/v1/apply/rollback", &json!({"generation": 999_999}))?.status)
+        }
+        Step::RejectMode => accepted(service.client.put("/v1/reject-mode", &json!({"mode": "drop"}))?.status),
+        Step::Absent => {
+            service.kill();
+            node.hide_cluster()?;
+            *service = node.start()?;
+            node.show_cluster()?;
+            // It looks for that several times a second. Until it has, calls are refused.
+            std::thread::sleep(Duration::from_millis(600));
+            Ok(true)
+        }
         Step::Hold(true) => accepted(service.ask("/v1/hold")?),
         Step::Hold(false) => accepted(service.ask("/v1/release")?),
         Step::Restart | Step::Kill => {
@@ -195,7 +223,11 @@ fn the_model_knows_what_is_enforced() -> Result<(), Failure> {
         let mut steps = Vec::new();
         let mut n_refused = 0;
         for _ in 0..STEPS {
-            let step = draw_step(&mut draw);
+            // A mode that is set while a change is unconfirmed goes with it.
+            let step = match draw_step(&mut draw) {
+                Step::RejectMode if model.back_to.is_some() => Step::Nowhere,
+                step => step,
+            };
             steps.push(step.clone());
             let is_taken = model.step(&step);
             n_refused += usize::from(!is_taken);
