@@ -73,9 +73,9 @@ impl Waits {
 }
 
 impl Gate {
-    /// The files say this now: what they said before is no longer refused.
-    pub fn saved(&mut self, digest: Digest) {
-        self.refused = self.refused.filter(|refused| *refused == digest);
+    /// The files say this now: what they said before is no longer refused. `true`: something was.
+    pub fn saved(&mut self, digest: Digest) -> bool {
+        self.refused.take_if(|refused| *refused != digest).is_some()
     }
 
     /// Whether `candidate` may be enforced while `enforced` is. `cuts` says whether it would cut the way in; it is

@@ -346,7 +346,7 @@ impl Reconciler {
         let began = Instant::now();
         let files = self.world.saved().clone();
         let digest = self.digests.written(&files);
-        self.gate.saved(digest);
+        self.unsaved_state |= self.gate.saved(digest);
         let (ask, gather_us) = (Ask::Automatic, micros(began));
         let target = Target { files, digest, ask, cause, gather_us, caller: None };
         match self.attempt(&target) {
