@@ -40,9 +40,14 @@ pub(super) async fn apply(
             "automatic: what applies by itself is saved, neither forced nor confirmed",
         ));
     }
+    let is_saved = overlay.is_empty();
     let apply = Apply { overlay, force, automatic, confirm_within, caller: request.caller };
     let applied = caller.on(&service)?.apply(apply).await;
-    let applied = applied.map_err(|error| Problem::applying(error, &service.handle.published()))?;
+    let applied = applied.map_err(|error| match is_saved {
+        true => Problem::applying(error, &service.handle.published()),
+        // What waits is something else: whoever has unsaved files can have them compiled.
+        false => Problem::from(error),
+    })?;
     Ok(Tagged::new(&applied.published, AppliedView::new(&applied)))
 }
 

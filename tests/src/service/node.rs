@@ -105,10 +105,15 @@ impl Node {
 
     /// Starts the service.
     pub fn spawn(&self) -> Result<Running, Failure> {
+        self.spawn_with(&[])
+    }
+
+    /// Starts the service with options.
+    pub fn spawn_with(&self, options: &[&str]) -> Result<Running, Failure> {
         // The socket of one that was killed is in nobody's way, but would be taken for this one's.
         let _absent = std::fs::remove_file(SOCKET);
         let mut command = Command::new(&self.program);
-        command.arg("serve").env("PROXMOX_FIREWALL_FAULT", FAULT).env("RUST_LOG", "info");
+        command.arg("serve").args(options).env("PROXMOX_FIREWALL_FAULT", FAULT).env("RUST_LOG", "info");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create("/run/log")?);
         Ok(Running { child: Some(command.spawn()?), client: Client::new(Path::new(SOCKET)) })
     }

@@ -3,14 +3,15 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use firewall_tests::Failure;
-use firewall_tests::service::{Answer, Running, generation, get};
+use firewall_tests::service::{Answer, Client, Running, generation, get};
 use serde_json::json;
 
-use super::{HOST_FW, clean, node, probe, rule};
+use super::{HOST_FW, clean, host, node, probe, rule};
 
 /// Enforcement does not wait for clients: a change and its time.
 fn changes(node: &firewall_tests::service::Node, service: &Running, port: u16) -> Result<Duration, Failure> {
@@ -87,6 +88,47 @@ fn what_is_too_large_is_refused() -> Result<(), Failure> {
     assert!(answer.as_ref().map_or(true, |answer| [414, 431].contains(&answer.status)), "{answer:?}");
     changes(&node, &service, 4711)?;
     clean(probe.look(), "bodies over the limit");
+    Ok(())
+}
+
+#[test]
+fn readers_have_a_socket_that_only_reads() -> Result<(), Failure> {
+    let node = node()?;
+    std::fs::write("/etc/group", "root:x:0:\n")?;
+    let service = node.spawn_with(&["--read-group", "root"])?;
+    service.until("an answer", |status| status["cause"] != "the service is starting")?;
+    let socket = Path::new("/run/proxmox-firewall/read.sock");
+    let mode = std::fs::metadata(socket)?.permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o660);
+    let reader = Client::new(socket);
+    assert_eq!(reader.get("/v1/status")?.status, 200);
+    assert_eq!(reader.get("/metrics")?.status, 200);
+    assert_eq!(reader.post("/v1/hold", &json!({}))?.status, 403);
+    assert_eq!(reader.post("/v1/rpc", &json!({"jsonrpc": "2.0", "method": "hold", "id": 1}))?.status, 403);
+    assert_eq!(service.status()?["hold"], false);
+    Ok(())
+}
+
+#[test]
+fn the_kernel_tries_what_is_not_saved_and_mistakes_come_with_a_refusal() -> Result<(), Failure> {
+    let node = node()?;
+    let service = node.start()?;
+    let before = node.nft("-s list ruleset")?;
+    let overlay = json!({"overlay": {HOST_FW: rule(4711)}, "check": true});
+    let tried = service.client.post("/v1/compile", &overlay)?.json;
+    assert_eq!(tried["kernel"], json!({"accepted": true, "faults": []}), "{tried:#}");
+    assert!(tried["change"]["text"].as_str().is_some_and(|text| text.contains("4711")), "{tried:#}");
+    assert_eq!(node.nft("-s list ruleset")?, before);
+    // A problem document names the mistakes of what was to be applied.
+    node.write(HOST_FW, &host("IN DROP -p tcp -dport 8006\nIN ACCEPT -p nonsense"))?;
+    let held = service.client.post("/v1/apply", &json!({}))?;
+    let problem = &held.json;
+    assert_eq!(
+        (held.status, &problem["type"]),
+        (409, &"urn:proxmox-firewall:problem:cuts-the-way-in".into())
+    );
+    let mistake = &problem["diagnostics"][0];
+    assert_eq!((&mistake["file"], &mistake["line"]), (&HOST_FW.into(), &7.into()), "{problem:#}");
     Ok(())
 }
 
