@@ -518,21 +518,30 @@ fn a_guest_that_comes_while_changes_wait_has_its_rules() {
     node.write("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 1\n");
     let conf = "net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1\n";
     node.write("/etc/pve/nodes/n1/qemu-server/100.conf", conf);
-    let plan = |published: &Published| {
+    let plan = |published: &Published, wanted: &str| {
         let compiled = &published.generation.as_ref().expect("something is enforced").compiled;
         compiled
             .plan
             .ruleset
             .tables
             .iter()
-            .any(|table| table.chains.iter().any(|chain| chain.name.to_string() == "guest-100-in"))
+            .any(|table| table.chains.iter().any(|chain| *chain.name == *wanted))
     };
-    service.until("filtered", plan);
+    service.until("filtered", |published| plan(published, "guest-100-in"));
+    assert_eq!(waits(&service.published()), None);
+    // So has one whose configuration is there before its rules, as long as it has no port.
+    node.write("/etc/pve/nodes/n1/qemu-server/101.conf", &conf.replace(":01", ":02"));
+    service.until("seen", |published| {
+        let compiled = &published.generation.as_ref().expect("something is enforced").compiled;
+        compiled.config.guests.len() == 2
+    });
+    node.write("/etc/pve/firewall/101.fw", "[OPTIONS]\nenable: 1\n");
+    service.until("filtered", |published| plan(published, "guest-101-in"));
     assert_eq!(waits(&service.published()), None);
     // From now on a change of them waits as any other.
     node.write("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 0\n");
     service.until("held", |published| waits(published) == Some(Waits::Hold));
-    assert!(plan(&service.published()));
+    assert!(plan(&service.published(), "guest-100-in"));
     service.stop();
 }
 

@@ -372,9 +372,12 @@ impl Reconciler {
     /// Something else than the saved configuration is enforced: still with today's guests and interfaces.
     fn enforced_files(&mut self, saved: &Files, cause: Cause) {
         let Some(generation) = self.generation.clone() else { return };
-        let files = with_written_of(&generation.files, saved);
+        let mut files = with_written_of(&generation.files, saved);
+        let mut came = self.newcomers(&generation, saved);
+        let is_same = came.is_empty();
+        files.append(&mut came);
         // Guests that came bring their rules with them, which nobody has to be asked about.
-        let (ask, digest) = match newcomers(&generation.files, saved).is_empty() {
+        let (ask, digest) = match is_same {
             true => (Ask::Automatic, generation.digest),
             false => (Ask::Explicit { force: true }, self.digests.written(&files)),
         };
@@ -385,6 +388,13 @@ impl Reconciler {
         }
     }
 
+    /// Rules that come with guests: those that are made while changes wait have their configuration first, and no port.
+    /// What was rolled back may be such rules, too.
+    fn newcomers(&self, generation: &Generation, saved: &Files) -> Files {
+        let is_idle = |vmid: &str| self.gate.refused.is_none() && !self.world.has_ports(vmid);
+        newcomers(&generation.files, saved, is_idle)
+    }
+
     /// Whether what is enforced has nothing to follow: all but what people have written is as it was then.
     fn is_followed(&self, saved: &Files) -> bool {
         self.generation.as_ref().is_some_and(|generation| {
@@ -392,6 +402,7 @@ impl Reconciler {
             Arc::ptr_eq(&generation.facts, &self.world.facts)
                 && is_empty == generation.enforced.tables.is_empty()
                 && saved.changed_since(&generation.files).iter().all(|path| is_written(path))
+                && self.newcomers(generation, saved).is_empty()
         })
     }
 

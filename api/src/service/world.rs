@@ -205,6 +205,12 @@ impl World {
         self.announced.retain(|name, _| !of_guest.iter().any(|start| name.starts_with(start)));
     }
 
+    /// An interface of a guest is there, or is coming.
+    pub(super) fn has_ports(&self, vmid: &str) -> bool {
+        let of_guest = [format!("tap{vmid}i"), format!("veth{vmid}i")];
+        self.facts.links.iter().any(|link| of_guest.iter().any(|start| link.name.starts_with(start)))
+    }
+
     fn told_ports(&mut self) {
         let ports: Vec<String> = self.facts.links.iter().map(|link| link.name.clone()).collect();
         self.mirror.set_ports(&ports);

@@ -174,17 +174,20 @@ pub fn with_written_of(then: &Files, today: &Files) -> Files {
         let files = files.iter().filter(|(path, _)| is_written(path) == wanted);
         files.map(|(path, content)| (path.clone(), content.clone())).collect::<Files>()
     };
-    let mut came = newcomers(then, today);
     let mut files = of(today, false);
     files.append(&mut of(then, true));
-    files.append(&mut came);
+    files.append(&mut newcomers(then, today, |_| false));
     files
 }
 
-/// The rules of guests that nothing was known of then.
-pub fn newcomers(then: &Files, today: &Files) -> Files {
+/// The rules of guests that had none then, and whose packets met nothing that they could change: nothing was known of
+/// them, or they are idle.
+pub fn newcomers(then: &Files, today: &Files, is_idle: impl Fn(&str) -> bool) -> Files {
     let known: BTreeSet<&str> = then.keys().filter_map(|path| guest_of(path)).collect();
-    let is_new = |path: &str| guest_of(path).is_some_and(|guest| !known.contains(guest));
+    let is_new = |path: &str| {
+        guest_of(path).is_some_and(|guest| !known.contains(guest) || is_idle(guest))
+            && !then.contains_key(path)
+    };
     let came = today.iter().filter(|(path, _)| is_written(path) && is_new(path));
     came.map(|(path, content)| (path.clone(), content.clone())).collect()
 }
