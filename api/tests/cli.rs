@@ -57,7 +57,8 @@ fn a_process_for_scripts_answers_in_json() {
         inside.arg("--net").arg(program.get_program()).args(["run-script", "check"]);
         let pipes = inside.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().expect("the binary was built");
-        child.stdin.take().expect("is piped").write_all(script.as_bytes()).expect("it reads");
+        let text = format!("{}\n{script}", script.len());
+        child.stdin.take().expect("is piped").write_all(text.as_bytes()).expect("it reads");
         let answer = printed(&child.wait_with_output().expect("it ends"), 0);
         serde_json::from_str(&answer).expect("JSON")
     };

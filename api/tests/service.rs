@@ -500,7 +500,7 @@ fn at_boot_an_unconfirmed_change_whose_time_is_over_is_not_restored() {
     node.nft(&["flush", "ruleset"]);
     let restored = service::restore(node.wanted()).expect("works").expect("something was enforced");
     assert!(node.holds("tcp dport 4712"), "there is time left: {restored:?}");
-    std::thread::sleep(Duration::from_millis(3100));
+    std::thread::sleep(Duration::from_millis(4200));
     node.nft(&["flush", "ruleset"]);
     service::restore(node.wanted()).expect("works").expect("something was enforced before");
     assert!(node.holds("tcp dport 4711") && !node.holds("tcp dport 4712"));
@@ -589,5 +589,29 @@ fn whoever_listens_hears_what_waits() {
     }
     heard.dedup();
     assert_eq!(heard.iter().flatten().count(), 2, "{heard:?}");
+    service.stop();
+}
+
+#[test]
+fn a_guest_that_comes_does_not_release_what_was_rolled_back() {
+    let node = Node::new();
+    let service = node.start();
+    let first = number(&service.published());
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
+    service.until("applied", |_| node.holds("tcp dport 4711"));
+    service.runtime.block_on(service.handle.rollback(Some(first))).expect("is on disk");
+    assert_eq!(waits(&service.published()), Some(Waits::RolledBack));
+    node.write("/etc/pve/firewall/100.fw", "[OPTIONS]\nenable: 1\n");
+    let conf = "net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1\n";
+    node.write("/etc/pve/nodes/n1/qemu-server/100.conf", conf);
+    service.until("seen", |published| {
+        let compiled = &published.generation.as_ref().expect("something is enforced").compiled;
+        !compiled.config.guests.is_empty()
+    });
+    assert_eq!(waits(&service.published()), Some(Waits::RolledBack));
+    assert!(!node.holds("tcp dport 4711"));
+    // Whoever changes what was rolled back wants it.
+    node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4712"));
+    service.until("applied", |_| node.holds("tcp dport 4712"));
     service.stop();
 }

@@ -269,12 +269,15 @@ fn what_only_follows_guests_does_not_push_out_what_people_wrote() {
     for n in 0..2 * N_KEPT {
         files
             .insert(format!("/etc/pve/nodes/n/qemu-server/{}.conf", 100 + n), FileContent::text("name: a\n"));
+        files.insert("/etc/pve/.vmlist".to_owned(), FileContent::text(&format!("{n}")));
         commit(&mut store, files.clone());
     }
     let numbers = |store: &mut Store| store.generations().iter().map(|head| head.number).collect::<Vec<_>>();
     let newest = 2 * N_KEPT as u64 + 1;
     // When it was stored, the one before it was enforced.
     assert_eq!(numbers(&mut store), [newest, newest - 1, first.head.number]);
+    // cluster.fw, the guests' files, and the lists of those two: the others went with what had them.
+    assert_eq!(root.names("objects").len(), 4);
     let second = commit(&mut store, one("/etc/pve/firewall/cluster.fw", "# second\n"));
     assert_eq!(numbers(&mut store), [second.head.number, newest, first.head.number][..]);
     store.flush().expect("can be done");
@@ -356,6 +359,27 @@ fn a_large_generation_is_stored_in_pieces() {
         commit(&mut store, one("/etc/pve/firewall/100.fw", &format!("# later {n}\n")));
     }
     assert_eq!(root.names("objects").len(), N_KEPT);
+}
+
+#[test]
+fn what_is_switched_off_is_stored_in_pieces_too() {
+    let root = Root::new();
+    let mut store = root.open();
+    let file = |n: usize| (format!("/etc/pve/firewall/{n}.fw"), FileContent::text(&format!("# {n}\n")));
+    commit(&mut store, (100..130).map(file).collect());
+    assert!(store.has_enabled());
+    let mut off = snapshot(&mut store, (110..140).map(file).collect());
+    off.head.enabled = false;
+    store.forget().expect("can be done");
+    assert!(!store.has_enabled() && root.names("objects").is_empty(), "there is nothing to forget any more");
+    let n_pieces = 1
+        + (0..100)
+            .take_while(|_| !store.save_until(&off, Some(Instant::now())).expect("there is space"))
+            .count();
+    assert_eq!(n_pieces, 30);
+    assert!(store.has(off.head.number) && !store.has_enabled());
+    assert_same(&store.generation(off.head.number).expect("is stored"), &off);
+    assert!(store.load_enforced().is_none());
 }
 
 #[test]

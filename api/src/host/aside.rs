@@ -33,9 +33,15 @@ pub enum AsideError {
     /// libnftables gave no context.
     #[error("could not open libnftables")]
     New(#[from] NewError),
+    /// There is none: nothing has been done.
+    #[error("could not start a process for a script")]
+    Spawn(#[source] io::Error),
     /// The script or the answer could not be passed on.
     #[error("could not exchange the script and the answer")]
     Pipe(#[from] io::Error),
+    /// The script is shorter than was announced: whoever wrote it has ended.
+    #[error("the script is cut off")]
+    Cut,
     /// The script has a NUL byte, or there was no memory for it.
     #[error("could not pass the script to libnftables: {0}")]
     Script(String),
@@ -85,9 +91,13 @@ pub(super) fn run(program: &Path, run: Run, script: &str) -> Result<Result<(), R
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()?;
+        .spawn()
+        .map_err(AsideError::Spawn)?;
     // It reads all before it writes anything. If it does not read, it has ended, and says how.
-    let _unread = child.stdin.take().map(|mut stdin| stdin.write_all(script.as_bytes()));
+    let _unread = child.stdin.take().map(|mut stdin| {
+        writeln!(stdin, "{}", script.len())?;
+        stdin.write_all(script.as_bytes())
+    });
     let ended = child.wait_with_output()?;
     let answer = serde_json::from_slice::<Answer>(&ended.stdout).ok().filter(|_| ended.status.success());
     let Some(answer) = answer else {
@@ -97,14 +107,18 @@ pub(super) fn run(program: &Path, run: Run, script: &str) -> Result<Result<(), R
     Ok(answer.rejected.map_or(Ok(()), |rejection| Err(rejection.into())))
 }
 
-/// The other side: a script from `input`, the answer to `output`.
+/// The other side: from `input` the length of a script, a line, and the script; the answer to `output`.
 pub fn serve(run: Run, mut input: impl Read, mut output: impl Write) -> Result<(), AsideError> {
-    let mut script = String::new();
-    input.read_to_string(&mut script)?;
+    let mut text = String::new();
+    input.read_to_string(&mut text)?;
+    let (length, script) = text.split_once('\n').unwrap_or_default();
+    if length.parse() != Ok(script.len()) {
+        return Err(AsideError::Cut);
+    }
     let mut nft = Nft::new()?;
     let rejected = match run {
-        Run::Check => nft.check(&script).map_or_else(unchecked, |()| Ok(None)),
-        Run::Commit => nft.commit(&script).map_or_else(uncommitted, |()| Ok(None)),
+        Run::Check => nft.check(script).map_or_else(unchecked, |()| Ok(None)),
+        Run::Commit => nft.commit(script).map_or_else(uncommitted, |()| Ok(None)),
     };
     let answer = Answer { rejected: rejected?.map(Rejection::from) };
     serde_json::to_writer(&mut output, &answer).map_err(io::Error::from)?;

@@ -27,7 +27,7 @@ use crate::features::{self, Feature, Reduced};
 use crate::service::state::WriterKind;
 
 /// How long sockets that have failed are left alone.
-const DEAF: Duration = Duration::from_secs(1);
+const DEAF: Duration = Duration::from_secs(5);
 
 /// The writer to the kernel. There is one in a process.
 #[derive(Debug)]
@@ -279,19 +279,20 @@ impl Enforcer {
         self.batches.is_none()
     }
 
-    /// Opens the sockets that have failed, some time after that. `true`: that was done, and nobody knows what the kernel
-    /// holds.
+    /// Opens the sockets that have failed, some time after that. `true`: that was done, and the kernel has to be looked at:
+    /// nobody has heard what was done meanwhile.
     pub fn hear_again(&mut self) -> bool {
         if !self.is_deaf() || self.opened.elapsed() < DEAF {
             return false;
         }
         self.opened = Instant::now();
         match Batches::open() {
-            Ok(batches) => self.batches = Some(batches),
-            Err(error) => tracing::error!(%error, "no netlink socket; libnftables writes"),
+            Ok(batches) => {
+                self.batches = Some(batches);
+                self.egress.forget();
+            }
+            Err(error) => tracing::warn!(%error, "no netlink socket; libnftables writes"),
         }
-        self.held = Held::Unknown;
-        self.egress.forget();
         !self.is_deaf()
     }
 

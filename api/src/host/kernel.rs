@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
 
 use engine::plan::{GUEST_TABLE, HOST_TABLE, Sysctl};
 use engine::ruleset::{Origin, Ruleset, TableFamily};
@@ -77,8 +76,8 @@ impl Kernel {
     /// Validates a script; the kernel forgets it.
     pub fn check(&mut self, script: &Script) -> Result<(), LoadError> {
         let text = as_asked(script);
-        if let Some(program) = aside::program(&text) {
-            return run_aside(program, Run::Check, &text, script);
+        if let Some(taken) = run_aside(Run::Check, &text, script) {
+            return taken;
         }
         match self.nft.check(&text) {
             Ok(()) => Ok(()),
@@ -91,8 +90,8 @@ impl Kernel {
     pub fn commit(&mut self, script: &Script) -> Result<(), LoadError> {
         fault::point("sending");
         let text = as_asked(script);
-        if let Some(program) = aside::program(&text) {
-            return run_aside(program, Run::Commit, &text, script);
+        if let Some(taken) = run_aside(Run::Commit, &text, script) {
+            return taken;
         }
         match self.nft.commit(&text) {
             Ok(()) => Ok(()),
@@ -124,9 +123,17 @@ impl Kernel {
     }
 }
 
-fn run_aside(program: &Path, run: Run, text: &str, script: &Script) -> Result<(), LoadError> {
-    let taken = aside::run(program, run, text).map_err(LoadError::Aside)?;
-    taken.map_err(|rejected| LoadError::Refused(faults(script, rejected)))
+/// `None`: it is to be run here.
+fn run_aside(run: Run, text: &str, script: &Script) -> Option<Result<(), LoadError>> {
+    match aside::run(aside::program(text)?, run, text) {
+        Ok(Ok(())) => Some(Ok(())),
+        Ok(Err(rejected)) => Some(Err(LoadError::Refused(faults(script, rejected)))),
+        Err(AsideError::Spawn(error)) => {
+            tracing::warn!(%error, "no process for a large script: it is run here");
+            None
+        }
+        Err(error) => Some(Err(LoadError::Aside(error))),
+    }
 }
 
 /// The script, with a line that the kernel refuses if a test wants that.

@@ -53,7 +53,10 @@ impl Caller {
         if insists && !self.if_match.iter().any(|value| names(value, enforced)) {
             return Err(Problem::stale(enforced));
         }
-        Ok(service.handle.on(Terms { only_if: enforced.filter(|_| insists), user: self.user }))
+        // `*` is any that is enforced.
+        let is_any = self.if_match.iter().any(|value| value.as_bytes().contains(&b'*'));
+        let only_if = enforced.filter(|_| insists && !is_any);
+        Ok(service.handle.on(Terms { only_if, user: self.user }))
     }
 }
 

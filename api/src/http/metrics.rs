@@ -109,8 +109,8 @@ pub(super) async fn count(mut events: Receiver<Event>, tally: Arc<Tally>) {
 pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
     let text = service.heavy(|service| {
         let published = service.handle.published();
-        let hits = service.judge.hits();
         let mut met = service.tally.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let hits = service.judge.hits();
         let met = published.generation.as_ref().zip(hits.ok()).map(|(generation, hits)| {
             met.add(&generation.enforced, hits);
             &*met

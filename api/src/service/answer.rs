@@ -27,14 +27,20 @@ impl Reconciler {
         if let Some(asks) = call.command.audited() {
             tracing::info!(target: "audit", user = call.terms.user, only_if = call.terms.only_if, asks);
         }
-        let enforced = self.generation.as_ref().map(|generation| generation.number);
-        let Some(command) = call.met(enforced) else { return };
+        let Some(command) = call.met(self.number()) else { return };
         match command {
-            Command::Apply(apply, answer) => drop(answer.send(self.kept(|all| all.apply(&apply)))),
+            Command::Apply(apply, answer) if apply.automatic => {
+                drop(answer.send(self.kept(Reconciler::take_up)));
+            }
+            Command::Apply(apply, answer) => {
+                drop(answer.send(self.kept(|all| all.looked(|all| all.apply(&apply)))));
+            }
             Command::Hold(hold, answer) => drop(answer.send(self.kept(|all| all.hold(hold)))),
             Command::Confirm(answer) => drop(answer.send(self.kept(Reconciler::confirm))),
             Command::Rollback(to, answer) => drop(answer.send(self.kept(|all| all.rollback(to)))),
-            Command::RejectMode(mode, answer) => drop(answer.send(self.kept(|all| all.reject_mode(mode)))),
+            Command::RejectMode(mode, answer) => {
+                drop(answer.send(self.kept(|all| all.looked(|all| all.reject_mode(mode)))));
+            }
             Command::Guest(event, answer) => drop(answer.send(self.guest(event))),
             Command::Ping(answer) => drop(answer.send(Ok(()))),
             Command::Reload => {
@@ -54,13 +60,27 @@ impl Reconciler {
         result
     }
 
+    /// Of the generation that is enforced.
+    fn number(&self) -> Option<u64> {
+        self.generation.as_ref().map(|generation| generation.number)
+    }
+
+    /// A call that has looked at the files: if it fails, what it saw is dealt with all the same.
+    fn looked<T>(
+        &mut self,
+        call: impl FnOnce(&mut Reconciler) -> Result<T, ApplyError>,
+    ) -> Result<T, ApplyError> {
+        let result = call(self);
+        if result.is_err() {
+            self.saved_files(Cause::Files);
+        }
+        result
+    }
+
     fn apply(&mut self, apply: &Apply) -> Result<Applied, ApplyError> {
-        let enforced = self.generation.as_ref().map(|generation| generation.number);
+        let enforced = self.number();
         if !self.world.mirror.available() {
             return Err(ApplyError::Unreadable);
-        }
-        if apply.automatic {
-            return self.take_up(enforced);
         }
         if apply.confirm_within.is_some() && enforced.is_none() {
             return Err(ApplyError::Nothing("nothing was enforced yet: there is nothing to go back to"));
@@ -76,7 +96,8 @@ impl Reconciler {
         let target = Target { files, digest, ask, cause: Cause::Apply, gather_us, caller };
 
         // The deadline is on disk before the change is in the kernel.
-        let timer = apply.confirm_within.map(|within| (now_s(), within.as_secs().max(1)));
+        // The second that has begun is not one of those that were given.
+        let timer = apply.confirm_within.map(|within| (now_s() + 1, within.as_secs().max(1)));
         let before = self.gate.clone();
         if timer.is_some() {
             // So is what it would go back to.
@@ -116,14 +137,18 @@ impl Reconciler {
     }
 
     /// What has just been saved, without waiting for the next look at it.
-    fn take_up(&mut self, enforced: Option<u64>) -> Result<Applied, ApplyError> {
+    fn take_up(&mut self) -> Result<Applied, ApplyError> {
+        if !self.world.mirror.available() {
+            return Err(ApplyError::Unreadable);
+        }
+        let enforced = self.number();
         self.world.mirror.drain();
         self.world.look_at_flag();
         self.saved_files(Cause::Files);
         if let Some(candidate) = &self.candidate {
             return Err(refusal(&candidate.obstacle));
         }
-        let changed = self.generation.as_ref().map(|generation| generation.number) != enforced;
+        let changed = self.number() != enforced;
         Ok(Applied { published: self.publish.borrow().clone(), changed })
     }
 
@@ -219,11 +244,12 @@ impl Reconciler {
 
     /// What the files say; while they cannot be read, what they said when they were last applied, or did not get to be.
     fn says(&mut self) -> Option<Digest> {
-        match (self.world.mirror.available(), &self.generation) {
-            (true, _) => Some(self.digests.written(self.world.saved())),
-            (false, Some(generation)) => self.gate.refused.or(Some(generation.digest)),
-            (false, None) => self.gate.refused,
+        if self.world.mirror.available() {
+            return Some(self.digests.written(self.world.saved()));
         }
+        let waiting = self.candidate.as_ref().map(|candidate| candidate.digest);
+        let enforced = self.generation.as_ref().map(|generation| generation.digest);
+        waiting.or(self.gate.refused).or(enforced)
     }
 
     fn reject_mode(&mut self, mode: RejectMode) -> Result<Applied, ApplyError> {
@@ -239,8 +265,10 @@ impl Reconciler {
         if !self.world.mirror.available() {
             return Err(ApplyError::Unreadable);
         }
+        self.world.mirror.catch_up();
         let (path, on_disk) = self.world.settings_file();
         let said = self.digests.written(self.world.saved());
+        self.unsaved_state |= self.gate.saved(said);
         settings::set_reject_mode(&on_disk, mode).map_err(|error| ApplyError::World(error.to_string()))?;
         self.world.mirror.drain();
         let says = self.digests.written(self.world.saved());
@@ -278,7 +306,7 @@ impl Reconciler {
         let is_coming =
             matches!(event.kind, GuestEventKind::Start | GuestEventKind::Plug | GuestEventKind::Migrated);
         if let (Some(iface), true) = (&event.iface, is_coming) {
-            self.world.announce(iface, event.bridge.as_deref());
+            self.world.announce(iface, bridges(&event));
         }
         if event.kind == GuestEventKind::Stop {
             self.world.unannounce(vmid);
@@ -313,6 +341,12 @@ impl Reconciler {
             generation: Some(generation.number),
         }
     }
+}
+
+/// Where a port goes. A bridge that is not VLAN-aware has one of its own for each VLAN of a guest.
+fn bridges(event: &GuestEvent) -> Vec<String> {
+    let of_vlan = |bridge: &String| event.vlan.map(|vlan| format!("{bridge}v{vlan}"));
+    event.bridge.iter().flat_map(|bridge| [Some(bridge.clone()), of_vlan(bridge)]).flatten().collect()
 }
 
 fn refusal(obstacle: &Obstacle) -> ApplyError {

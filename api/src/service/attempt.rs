@@ -154,7 +154,9 @@ impl Reconciler {
             let compiled = compile(&self.inputs(&isolate::without(files, good, left_out)));
             let wanted = self.world.shall_hold(&compiled);
             let enforcer = &mut self.world.enforcer;
-            enforcer.reduce(&wanted).is_ok_and(|reduced| enforcer.would_take(&reduced.ruleset).is_ok())
+            let Ok(reduced) = enforcer.reduce(&wanted) else { return false };
+            // Who could not ask has no reason to blame a guest.
+            !matches!(enforcer.would_take(&reduced.ruleset), Err(EnforceError::Refused(_)))
         };
         match isolate::culprits(&suspects, &mut is_accepted) {
             Some(culprits) if !culprits.is_empty() => {
@@ -188,7 +190,7 @@ impl Reconciler {
 
     /// What an earlier process enforced is the generation that everything else is held against. The kernel is written to
     /// when it is known what it shall hold now.
-    pub(super) fn adopt(&mut self, target: &Target, committed_at: SystemTime) {
+    pub(super) fn adopt(&mut self, target: &Target, committed_at: SystemTime, committed: Committed) {
         self.world.ask_what_it_can();
         let compiled = Arc::new(compile_with(&self.inputs(&target.files), &mut self.memo));
         let wanted = self.world.shall_hold(&compiled);
@@ -199,7 +201,7 @@ impl Reconciler {
         let (files, phases) = (target.files.clone(), Phases::default());
         let made = Made { files, compiled, reduced, written, phases, cuts: Vec::new() };
         let generation = self.becomes(target, made, (self.number, committed_at, target.cause));
-        self.recent.push(Arc::new(summary(&generation, String::new())));
+        self.recent.push(Arc::new(Summary { committed, ..summary(&generation, String::new()) }));
         self.generation = Some(generation);
     }
 

@@ -4,10 +4,11 @@
 use std::time::{Duration, Instant};
 
 use super::attempt::chain;
-use super::reconcile::{Reconciler, now_s};
+use super::reconcile::Reconciler;
 use super::state::Cause;
 use super::store::{Head, Snapshot, State, Store};
 use crate::host::fault;
+use crate::views::generation::unix_s;
 
 /// Between attempts after the disk has failed: first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -108,7 +109,9 @@ impl Reconciler {
         let Some(store) = &mut self.store else { return Err(NO_STORE.to_owned()) };
         if generation.compiled.plan.ruleset.tables.is_empty() && generation.cause != Cause::Start {
             // What is switched off is not enforced by anything later; it is what a change may be taken back to.
-            store.forget().map_err(|error| chain(&error))?;
+            if store.has_enabled() || store.state().enforced.is_some() {
+                store.forget().map_err(|error| chain(&error))?;
+            }
         }
         let digest = store.digests().all(&generation.files);
         let told = self.recent.first().filter(|summary| summary.number == generation.number);
@@ -118,19 +121,26 @@ impl Reconciler {
             digest,
             written: generation.digest,
             committed,
-            committed_at_s: now_s(),
+            committed_at_s: unix_s(generation.committed_at),
             cause: generation.cause.as_str().to_owned(),
             node: generation.facts.node.clone(),
             enabled: !generation.enforced.tables.is_empty(),
             reject_mode: generation.compiled.resolved.reject_mode,
         };
         let snapshot = Snapshot { head, files: generation.files.clone() };
-        store.save_until(&snapshot, until).map_err(|error| chain(&error))
+        let is_whole = store.save_until(&snapshot, until).map_err(|error| chain(&error))?;
+        if is_whole {
+            // What was never stored, or is not any more, is no way back.
+            self.recent.retain(|summary| store.has(summary.number));
+        }
+        Ok(is_whole)
     }
 
     /// Before this process ends: all of it, and how the kernel is left.
     pub(super) fn leave(&mut self) {
-        self.try_to_save(None);
+        if let Err(why) = self.save_now() {
+            tracing::error!(why, "what is enforced does not outlive this process");
+        }
         let is_saved = !self.unsaved && !self.unsaved_state;
         let left = is_saved.then(|| self.world.enforcer.leave()).flatten();
         if let (Some(store), true) = (&mut self.store, left.is_some()) {

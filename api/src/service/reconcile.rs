@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, watch};
 use super::attempt::{Failure, Target, chain, micros};
 use super::gate::{Ask, Confirm, Gate};
 use super::handle::{Call, Command, Event, Handle, Terms};
-use super::isolate::Isolation;
+use super::isolate::{self, Isolation};
 use super::keep::DiskTrouble;
 use super::last_good::LastGood;
 use super::preview::{Previewer, Seen};
@@ -222,7 +222,11 @@ impl Reconciler {
         self.gate = Gate { hold: state.hold, refused: state.refused, confirm: state.confirm };
         self.last_good = LastGood::new(state.last_good);
         self.world.enforcer.follow(state.left);
-        let snapshot = store.load_enforced()?;
+        self.enforce_stored()
+    }
+
+    fn enforce_stored(&mut self) -> Option<SystemTime> {
+        let snapshot = self.store.as_mut()?.load_enforced()?;
         self.number = snapshot.head.number;
         let committed_at = UNIX_EPOCH + Duration::from_secs(snapshot.head.committed_at_s);
         let is_available = self.world.mirror.available();
@@ -236,7 +240,7 @@ impl Reconciler {
         let ask = Ask::Explicit { force: true };
         let target = Target { files, digest, ask, cause: Cause::Start, gather_us: 0, caller: None };
         if is_available {
-            self.adopt(&target, committed_at);
+            self.adopt(&target, committed_at, snapshot.head.committed.clone());
         } else if let Err(failure) = self.attempt(&target) {
             tracing::error!(obstacle = ?failure.obstacle, "what was enforced last cannot be enforced again");
             self.try_later();
@@ -293,7 +297,7 @@ impl Reconciler {
                 return Some(Cause::Files);
             }
             if self.world.enforcer.hear_again() {
-                return Some(Cause::Audit);
+                self.audit(true);
             }
             if self.is_enforcing() && self.world.look_at_bridge_nf() {
                 return Some(Cause::Links);
@@ -338,14 +342,18 @@ impl Reconciler {
     pub(super) fn saved_files(&mut self, cause: Cause) {
         if !self.world.mirror.available() {
             // What was seen last is still what is wanted; what is enforced follows the host.
-            if let Some(generation) = self.generation.clone() {
-                self.enforced_files(&generation.files, cause);
+            match self.generation.clone() {
+                Some(generation) => self.enforced_files(&generation.files, cause),
+                None => drop(self.enforce_stored()),
             }
             return self.publish();
         }
         let began = Instant::now();
         let files = self.world.saved().clone();
         let digest = self.digests.written(&files);
+        if self.only_guests_differ(&files) {
+            self.unsaved_state |= self.gate.refused.replace(digest) != Some(digest);
+        }
         self.unsaved_state |= self.gate.saved(digest);
         let (ask, gather_us) = (Ask::Automatic, micros(began));
         let target = Target { files, digest, ask, cause, gather_us, caller: None };
@@ -388,10 +396,23 @@ impl Reconciler {
         }
     }
 
+    /// What is refused waits, and nothing has changed since but that guests got their first rules, or lost them all.
+    fn only_guests_differ(&self, saved: &Files) -> bool {
+        let refused = self.candidate.as_ref().filter(|candidate| Some(candidate.digest) == self.gate.refused);
+        refused.is_some_and(|refused| {
+            let comes_or_goes = |path: &String| {
+                let is_of_guest = path.ends_with(".fw") && isolate::vmid_of(path).is_some();
+                is_of_guest && saved.contains_key(path) != refused.files.contains_key(path)
+            };
+            let changed = saved.changed_since(&refused.files);
+            changed.iter().filter(|path| is_written(path)).all(comes_or_goes)
+        })
+    }
+
     /// Rules that come with guests: those that are made while changes wait have their configuration first, and no port.
     /// What was rolled back may be such rules, too.
     fn newcomers(&self, generation: &Generation, saved: &Files) -> Files {
-        let is_idle = |vmid: &str| self.gate.refused.is_none() && !self.world.has_ports(vmid);
+        let is_idle = |vmid: u32| self.gate.refused.is_none() && !self.world.has_ports(vmid);
         newcomers(&generation.files, saved, is_idle)
     }
 

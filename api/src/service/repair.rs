@@ -15,7 +15,9 @@ impl Reconciler {
         let is_touched = self.world.enforcer.is_touched();
         let trespass = self.world.enforcer.take_trespass();
         if !is_touched && trespass.is_empty() {
-            self.intact = Instant::now();
+            if !self.world.enforcer.is_deaf() {
+                self.intact = Instant::now();
+            }
             return self.look_at_others();
         }
         let what = trespass.join("; ");

@@ -32,7 +32,7 @@ const BRIDGE_NF: [Sysctl; 2] = [
     Sysctl { path: "/proc/sys/net/bridge/bridge-nf-call-iptables", value: 0 },
     Sysctl { path: "/proc/sys/net/bridge/bridge-nf-call-ip6tables", value: 0 },
 ];
-/// How long an announced interface is taken to be coming.
+/// How long an announced interface is taken to be coming, and its bridge to be ours.
 const ANNOUNCED: Duration = Duration::from_secs(60);
 
 /// The world, as one node sees it.
@@ -65,7 +65,7 @@ pub(super) struct World {
 struct Announced {
     until: Instant,
     /// Where it goes: ours to judge, though no configuration may say so yet.
-    bridge: Option<String>,
+    bridges: Vec<String>,
 }
 
 /// Devices of reject mode `divert`: what was wanted, what was there, what could not be done.
@@ -140,7 +140,8 @@ impl World {
         facts.now_s = super::reconcile::now_s();
         let now = Instant::now();
         self.announced.retain(|_, announced| announced.until > now);
-        facts.announced_bridges = self.announced.values().filter_map(|one| one.bridge.clone()).collect();
+        facts.announced_bridges =
+            self.announced.values().flat_map(|one| one.bridges.iter().cloned()).collect();
         let is_coming = |name: &&String| facts.links.iter().all(|link| link.name != **name);
         let coming: Vec<&String> = self.announced.keys().filter(is_coming).collect();
         let coming = coming.into_iter().map(|name| Link { name: name.clone(), ..Link::default() });
@@ -176,9 +177,9 @@ impl World {
     }
 
     /// An interface will come: its guest is ours, wherever its configuration lies.
-    pub(super) fn announce(&mut self, iface: &str, bridge: Option<&str>) {
-        let (until, bridge) = (Instant::now() + ANNOUNCED, bridge.map(str::to_owned));
-        self.announced.insert(iface.to_owned(), Announced { until, bridge });
+    pub(super) fn announce(&mut self, iface: &str, bridges: Vec<String>) {
+        let announced = Announced { until: Instant::now() + ANNOUNCED, bridges };
+        self.announced.insert(iface.to_owned(), announced);
     }
 
     /// Listens for the hardware addresses of the guests' devices: where else than at their ports bridges learn them.
@@ -206,7 +207,7 @@ impl World {
     }
 
     /// An interface of a guest is there, or is coming.
-    pub(super) fn has_ports(&self, vmid: &str) -> bool {
+    pub(super) fn has_ports(&self, vmid: u32) -> bool {
         let of_guest = [format!("tap{vmid}i"), format!("veth{vmid}i")];
         self.facts.links.iter().any(|link| of_guest.iter().any(|start| link.name.starts_with(start)))
     }

@@ -10,6 +10,8 @@ use engine::inputs::{FileContent, Files};
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::service::isolate::vmid_of;
+
 /// A SHA-256 hash, 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
@@ -182,22 +184,11 @@ pub fn with_written_of(then: &Files, today: &Files) -> Files {
 
 /// The rules of guests that had none then, and whose packets met nothing that they could change: nothing was known of
 /// them, or they are idle.
-pub fn newcomers(then: &Files, today: &Files, is_idle: impl Fn(&str) -> bool) -> Files {
-    let known: BTreeSet<&str> = then.keys().filter_map(|path| guest_of(path)).collect();
+pub fn newcomers(then: &Files, today: &Files, is_idle: impl Fn(u32) -> bool) -> Files {
+    let known: BTreeSet<u32> = then.keys().filter_map(|path| vmid_of(path)).collect();
     let is_new = |path: &str| {
-        guest_of(path).is_some_and(|guest| !known.contains(guest) || is_idle(guest))
-            && !then.contains_key(path)
+        vmid_of(path).is_some_and(|vmid| !known.contains(&vmid) || is_idle(vmid)) && !then.contains_key(path)
     };
     let came = today.iter().filter(|(path, _)| is_written(path) && is_new(path));
     came.map(|(path, content)| (path.clone(), content.clone())).collect()
-}
-
-/// The number of the guest that a file is the rules or the configuration of.
-fn guest_of(path: &str) -> Option<&str> {
-    let (folder, name) = path.rsplit_once('/')?;
-    let vmid = match folder {
-        "/etc/pve/firewall" => name.strip_suffix(".fw")?,
-        _ => name.strip_suffix(".conf").filter(|_| folder.starts_with("/etc/pve/nodes/"))?,
-    };
-    vmid.bytes().all(|byte| byte.is_ascii_digit()).then_some(vmid)
 }

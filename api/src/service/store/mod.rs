@@ -227,9 +227,8 @@ impl Store {
         let number = snapshot.head.number;
         let path = self.manifest(number);
         let hashes = self.digests.contents(&snapshot.files);
-        let written = self.objects.write(contents(&snapshot.files, hashes), number, until)?;
-        self.unflushed.extend(written.paths);
-        if written.is_part {
+        let contents = contents(&snapshot.files, hashes);
+        if !self.objects.write(contents, Some(number), until, &mut self.unflushed)? {
             return Ok(false);
         }
         disk::write(&path, &form::manifest(&snapshot.head, &named(&snapshot.files, hashes)))?;
@@ -238,6 +237,19 @@ impl Store {
         self.last_number = number.max(self.last_number);
         self.collect();
         Ok(true)
+    }
+
+    /// Whether a generation is there.
+    pub fn has(&self, number: u64) -> bool {
+        self.generations.contains_key(&number)
+    }
+
+    /// Whether one is there in which the firewall was on, as far as is known, but for that which an unconfirmed change goes
+    /// back to.
+    pub fn has_enabled(&self) -> bool {
+        let back_to = self.state.confirm.map(|confirm| confirm.back_to);
+        let is_enabled = |head: &Option<Head>| head.as_ref().is_none_or(|head| head.enabled);
+        self.generations.iter().any(|(number, head)| Some(*number) != back_to && is_enabled(head))
     }
 
     /// Learns which contents the stored generations have, and removes what none has: for an idle moment after the start,
@@ -354,9 +366,10 @@ impl Store {
             }
         }
         let hashes = self.versions.contents(&state.last_good);
-        self.unflushed.extend(self.objects.write(contents(&state.last_good, hashes), 0, None)?.paths);
+        self.objects.write(contents(&state.last_good, hashes), None, None, &mut self.unflushed)?;
         let versions = named(&state.last_good, hashes);
         let (path, before) = (self.folder.join(STATE), self.folder.join(STATE_BEFORE));
+        self.last_number = self.last_number.max(state.enforced.unwrap_or(0));
         let unfinished = disk::write_beside(&path, &form::state(&state, self.last_number, &versions))?;
         let lasts = state.confirm.is_some() || !state.agrees_with(&self.state);
         if lasts {
@@ -389,7 +402,8 @@ impl Store {
             disk::remove(&self.manifest(number))?;
             self.generations.remove(&number);
         }
-        self.objects.collect(kept.unwrap_or(u64::MAX), &[]);
+        self.objects.collect(&self.generations, &[]);
+        self.objects.collect_strays(&[]);
         written?;
         // Names that were removed are written as well.
         self.unflushed.extend([self.folder.join(STATE)]);
@@ -419,10 +433,7 @@ fn named<'f>(files: &'f Files, hashes: &[Option<Digest>]) -> Named<'f> {
 }
 
 /// The contents that have to be there for some files.
-fn contents<'f>(
-    files: &'f Files,
-    hashes: &'f [Option<Digest>],
-) -> impl Iterator<Item = (Digest, &'f [u8])> + Clone {
+fn contents<'f>(files: &'f Files, hashes: &'f [Option<Digest>]) -> impl Iterator<Item = (Digest, &'f [u8])> {
     files.values().zip(hashes).filter_map(|(content, hash)| match content {
         FileContent::Bytes(bytes) => Some(((*hash)?, &**bytes)),
         FileContent::Unreadable(_) => None,

@@ -1,18 +1,14 @@
 //! Contents by their hash: written once, and removed when no generation has them any more.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::disk::Unflushed;
 use super::{Digest, StoreError, disk};
 
-/// What a call has written before its time was over.
-#[derive(Debug, Default)]
-pub(super) struct Written {
-    pub(super) paths: Vec<PathBuf>,
-    /// Something is still to be written.
-    pub(super) is_part: bool,
-}
+/// The first and the last generation that have a content, and perhaps those between.
+type Span = (u64, u64);
 
 /// The folder of contents, and what this process knows of it.
 #[derive(Debug)]
@@ -20,13 +16,13 @@ pub(super) struct Objects {
     folder: PathBuf,
     /// Written or found whole by this process. A file that only has the right name may be torn.
     whole: HashSet<Digest>,
-    /// The newest generation that has it.
-    newest: HashMap<Digest, u64>,
+    /// Which generations may have it.
+    spans: HashMap<Digest, Span>,
 }
 
 impl Objects {
     pub(super) fn new(folder: PathBuf) -> Objects {
-        Objects { folder, whole: HashSet::new(), newest: HashMap::new() }
+        Objects { folder, whole: HashSet::new(), spans: HashMap::new() }
     }
 
     pub(super) fn path(&self, digest: Digest) -> PathBuf {
@@ -48,49 +44,48 @@ impl Objects {
         found
     }
 
-    /// Writes contents of a generation that are not there yet: at least one, and as many as time allows.
+    /// Writes contents of a generation that are not there yet: at least one, and as many as time allows. Gives whether all
+    /// are there.
     pub(super) fn write<'c>(
         &mut self,
         contents: impl Iterator<Item = (Digest, &'c [u8])>,
-        generation: u64,
+        generation: Option<u64>,
         until: Option<Instant>,
-    ) -> Result<Written, StoreError> {
-        let mut written = Written::default();
+        unflushed: &mut Unflushed,
+    ) -> Result<bool, StoreError> {
+        let mut n_written = 0;
         for (digest, bytes) in contents {
             if !self.whole.contains(&digest) {
-                written.is_part =
-                    !written.paths.is_empty() && until.is_some_and(|until| until <= Instant::now());
-                if written.is_part {
-                    break;
+                if n_written > 0 && until.is_some_and(|until| until <= Instant::now()) {
+                    return Ok(false);
                 }
                 let path = self.path(digest);
                 if !matches!(disk::read(&path), Ok(Some(found)) if found == bytes) {
                     disk::write(&path, bytes)?;
-                    written.paths.push(path);
+                    unflushed.extend([path]);
+                    n_written += 1;
                 }
                 self.whole.insert(digest);
             }
-            let newest = self.newest.entry(digest).or_insert(generation);
-            *newest = generation.max(*newest);
+            generation.iter().for_each(|generation| self.mark(digest, *generation));
         }
-        Ok(written)
+        Ok(true)
     }
 
-    /// A generation has these.
-    pub(super) fn mark(&mut self, digests: impl Iterator<Item = Digest>, generation: u64) {
-        for digest in digests {
-            let newest = self.newest.entry(digest).or_insert(generation);
-            *newest = generation.max(*newest);
-        }
+    /// A generation has it.
+    pub(super) fn mark(&mut self, digest: Digest, generation: u64) {
+        let (first, last) = self.spans.entry(digest).or_insert((generation, generation));
+        (*first, *last) = (generation.min(*first), generation.max(*last));
     }
 
-    /// Removes what only generations before `oldest` have, but for `kept`.
-    pub(super) fn collect(&mut self, oldest: u64, kept: &[Option<Digest>]) {
-        let is_left = |digest: &Digest, newest: &u64| *newest < oldest && !kept.contains(&Some(*digest));
-        let left: Vec<Digest> =
-            self.newest.iter().filter(|(d, n)| is_left(d, n)).map(|(digest, _)| *digest).collect();
-        for digest in left {
-            self.newest.remove(&digest);
+    /// Removes what none of these generations can have, but for `kept`.
+    pub(super) fn collect<T>(&mut self, generations: &BTreeMap<u64, T>, kept: &[Option<Digest>]) {
+        let is_left = |digest: &Digest, (first, last): &Span| {
+            generations.range(first..=last).next().is_none() && !kept.contains(&Some(*digest))
+        };
+        let left = self.spans.iter().filter(|(digest, span)| is_left(digest, span));
+        for digest in left.map(|(digest, _)| *digest).collect::<Vec<_>>() {
+            self.spans.remove(&digest);
             self.remove(digest);
         }
     }
@@ -99,7 +94,7 @@ impl Objects {
     pub(super) fn collect_strays(&mut self, kept: &[Option<Digest>]) {
         let kept: HashSet<Digest> = kept.iter().flatten().copied().collect();
         for digest in disk::names(&self.folder).iter().filter_map(|name| name.parse().ok()) {
-            if !self.newest.contains_key(&digest) && !kept.contains(&digest) {
+            if !self.spans.contains_key(&digest) && !kept.contains(&digest) {
                 self.remove(digest);
             }
         }

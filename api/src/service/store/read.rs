@@ -112,7 +112,7 @@ impl Store {
             let Some((head, contents)) = self.read(number, |bytes| form::read_manifest(number, bytes)) else {
                 continue;
             };
-            self.objects.mark(digests_of(contents.values()), number);
+            digests_of(contents.values()).for_each(|digest| self.objects.mark(digest, number));
             self.generations.insert(number, Some(head));
         }
         self.objects.collect_strays(self.versions.contents(&self.state.last_good));
@@ -134,8 +134,7 @@ impl Store {
                 self.generations.remove(&number);
             }
         }
-        let oldest = self.generations.keys().next().copied().unwrap_or(oldest);
-        self.objects.collect(oldest, self.versions.contents(&self.state.last_good));
+        self.objects.collect(&self.generations, self.versions.contents(&self.state.last_good));
     }
 
     /// Generations but the newest in which people had written what they had in the one before.
