@@ -167,7 +167,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// It is on disk when this returns, or did not happen.
+    /// It is on disk when this returns, or is taken back, there as soon as the disk takes it.
     fn remember_that(&mut self, change: impl FnOnce(&mut Gate)) -> Result<(), ApplyError> {
         let before = self.gate.clone();
         change(&mut self.gate);

@@ -62,7 +62,7 @@ pub enum Cause {
     Rollback,
     /// The kernel did not hold what it should.
     Drift,
-    /// SIGHUP, or the slow audit.
+    /// SIGHUP, the slow audit, another attempt after the world has failed, or a time that has come.
     Audit,
 }
 

@@ -357,8 +357,8 @@ impl Store {
     }
 
     /// Stores the state. What is not to be lost, all but the number of a generation and the last good versions, lasts
-    /// when this returns, and so do the generations that it names; the rest as in [`Store::save`]. On an error the
-    /// state of before holds, here and on disk.
+    /// when this returns, and so do the generations that it names; the rest as in [`Store::save`]. After an error it
+    /// is stored again, whatever it is then: the disk may have one or the other.
     pub fn set_state(&mut self, state: State) -> Result<(), StoreError> {
         if let Some(Confirm { back_to, .. }) = state.confirm {
             if !self.generations.contains_key(&back_to) {
