@@ -219,7 +219,7 @@ fn a_firewall_that_is_on_for_a_time_goes_when_that_is_over() {
     let node = Node::new();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     // A time stamp holds for 60 s.
-    node.write("/etc/pve/firewall/cluster.fw", &format!("[OPTIONS]\nenable: {}\n", now - 58));
+    node.write("/etc/pve/firewall/cluster.fw", &format!("[OPTIONS]\nenable: {}\n", now - 56));
     let service = node.start();
     assert!(node.holds("table inet proxmox-firewall"));
     service.until("over", |published| published.state == State::Disabled);
@@ -410,7 +410,7 @@ fn what_was_rolled_back_without_the_cluster_file_system_does_not_come_back_with_
     let service = node.start();
     service.runtime.block_on(service.handle.hold(true)).expect("holds");
     node.write("/etc/pve/nodes/n1/host.fw", &host("IN ACCEPT -p tcp -dport 4711"));
-    let confirm_within = Some(Duration::from_secs(1));
+    let confirm_within = Some(Duration::from_secs(3));
     service.apply(Apply { confirm_within, ..Apply::default() }).expect("applies");
     service.runtime.block_on(service.handle.hold(false)).expect("releases");
     assert!(node.holds("tcp dport 4711"));
@@ -432,7 +432,7 @@ fn a_firewall_that_is_off_can_be_tried() {
     node.write("/etc/pve/firewall/cluster.fw", "[OPTIONS]\nenable: 0\n");
     service.until("disabled", |published| published.state == State::Disabled);
     let overlay = [("/etc/pve/firewall/cluster.fw".to_owned(), Some(Arc::from(CLUSTER.as_bytes())))];
-    let confirm_within = Some(Duration::from_secs(1));
+    let confirm_within = Some(Duration::from_secs(3));
     let apply = Apply { confirm_within, overlay: overlay.into(), ..Apply::default() };
     service.apply(apply).expect("there is something to go back to");
     assert!(node.holds("table inet proxmox-firewall"));
