@@ -92,7 +92,7 @@ fn a_node_that_gets_another_address_can_be_managed_from_its_new_network() -> Res
     service.until("the new network manages", |_| local("198.51.100.0/24") && !local("192.0.2.0/24"))?;
     // What the cluster calls the node is read when names are looked up: SIGHUP has that done.
     run("ip", &["-batch", "-"], "address add 203.0.113.1/24 dev vmbr0\n")?;
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(3));
     node.write("/etc/pve/.members", r#"{"nodelist": {"n1": {"ip": "203.0.113.1"}}}"#)?;
     std::thread::sleep(Duration::from_secs(1));
     assert!(!local("203.0.113.0/24"));
