@@ -124,9 +124,6 @@ enum Command {
     Completions(completions::Args),
     /// Print the manual page
     Man,
-    /// Run a script from standard input: what the service has a process of its own for
-    #[command(hide = true)]
-    RunScript(run_script::Args),
 }
 
 /// What a command that did its work leaves behind.
@@ -157,6 +154,9 @@ impl Global {
 
 /// Parses the arguments, runs the command.
 pub fn main() -> ExitCode {
+    if let Some(code) = run_script::asked() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // `--help` and `--version` are no mistakes, but come this way.
@@ -219,7 +219,6 @@ impl Cli {
             Command::Guests(args) => service::guests::run(&self.global.service(args.json)?, args),
             Command::Completions(args) => completions::run(args),
             Command::Man => man::run(),
-            Command::RunScript(args) => run_script::run(args),
         }
     }
 }

@@ -1,15 +1,25 @@
-//! `run-script`: what the service has done by a process of its own. People have nft(8).
+//! `run-script check|commit`: what the service has done by a process of its own. People have nft(8), so neither help nor
+//! completions know it.
 
-use super::Outcome;
-use crate::host::aside::{self, Run};
+use std::process::ExitCode;
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// What becomes of the script on standard input
-    run: Run,
-}
+use clap::ValueEnum;
 
-pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    aside::serve(args.run, std::io::stdin().lock(), std::io::stdout().lock())?;
-    Ok(Outcome::Clean)
+use crate::host::aside::{self, COMMAND, Run};
+
+/// Does that, if it is what the arguments say.
+pub(super) fn asked() -> Option<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    let is_asked = words.next().is_some_and(|word| word == COMMAND);
+    let run = words.next().filter(|_| is_asked)?.into_string().ok()?;
+    let done = Run::from_str(&run, false)
+        .map_err(anyhow::Error::msg)
+        .and_then(|run| Ok(aside::serve(run, std::io::stdin().lock(), std::io::stdout().lock())?));
+    Some(done.map_or_else(
+        |error| {
+            super::complain(&error);
+            ExitCode::from(2)
+        },
+        |()| ExitCode::SUCCESS,
+    ))
 }

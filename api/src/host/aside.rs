@@ -27,6 +27,15 @@ pub enum Run {
     Commit,
 }
 
+impl Run {
+    fn as_str(self) -> &'static str {
+        match self {
+            Run::Check => "check",
+            Run::Commit => "commit",
+        }
+    }
+}
+
 /// The process did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum AsideError {
@@ -82,12 +91,8 @@ pub(super) fn program(script: &str) -> Option<&'static Path> {
 
 /// Has a script run.
 pub(super) fn run(program: &Path, run: Run, script: &str) -> Result<Result<(), Rejected>, AsideError> {
-    let word = match run {
-        Run::Check => "check",
-        Run::Commit => "commit",
-    };
     let mut child = Command::new(program)
-        .args([COMMAND, word])
+        .args([COMMAND, run.as_str()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -214,7 +214,10 @@ impl Reconciler {
             // It still has to go.
             tracing::error!(%error, "could not go back; that is tried again");
             self.confirm_until = Some((confirm, Instant::now() + AGAIN));
+            return;
         }
+        // All of it at once: what stood in for a part of it would be what has just gone.
+        self.try_to_save(None);
     }
 
     /// Enforces the configuration of an earlier generation, with today's guests and interfaces. What is saved is not
